@@ -1,0 +1,47 @@
+# Every target makes its own set-up; nothing has to be installed before.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test check format clean
+
+demo: $(VENV)/.demo
+	$(BIN)/kttoolkit tune pima_diabetes --tuner hyperband --cv 5 --max-epochs 9 \
+	  --test-size 0.2 --seed 0 --directory studies --project-name demo --overwrite
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+check: $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir $(VENV)/import-linter
+	$(BIN)/interrogate -q kttoolkit
+	$(BIN)/pydoclint -q kttoolkit
+	$(BIN)/codespell
+	$(BIN)/vulture
+
+format: $(VENV)/.check
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist studies
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.check: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[test,check]"
+	touch $@

@@ -1,0 +1,321 @@
+"""Everything that can be known, and refused, before training starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner import Objective
+
+from kttoolkit.builders import Builder
+from kttoolkit.cv import Fold, FoldData, Folds, as_folds, prepare, split_off_test
+from kttoolkit.data import CLASSIFICATION_TASKS, TrainingData, as_training_data
+from kttoolkit.engine import ModelFactory
+from kttoolkit.exceptions import CrossValidationError, ObjectiveError, SearchSpaceError
+from kttoolkit.models import StudyTrainer
+from kttoolkit.probe import default_objective, reported_metrics, task_of
+from kttoolkit.results import TuneResult
+from kttoolkit.tuners import HyperParameters, with_direction
+
+_COMPILE_OPTIONS = ("optimizer", "loss", "metrics")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `tune` was asked, as far as the rows and the model are concerned."""
+
+    build: Any
+    x: Any
+    y: Any = None
+    cv: Any = 5
+    objective: Any = None
+    validation_data: Any = None
+    validation_split: float | None = None
+    test_size: float | None = None
+    preprocessor: Any = None
+    sample_weight: Any = None
+    groups: Any = None
+    task: str | None = None
+    seed: int = 0
+    has_callbacks: bool = False
+    tuner_options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model, rows and folds that fit together.
+
+    Attributes:
+        factory: builds the models.
+        data: the rows that trials see.
+        folds: how they are cut, or None for a stream.
+        test: the rows set aside, or None.
+        rows: original row numbers of `data`, of shape (n_samples,).
+        objective: what is optimised, with its direction.
+        space: the search space as plain types.
+        all_data: the fingerprint of all rows.
+    """
+
+    factory: ModelFactory
+    data: TrainingData
+    folds: Folds | None
+    test: TrainingData | None
+    rows: np.ndarray
+    objective: Any
+    space: list[Any]
+    all_data: str
+
+
+def pose(request: Request) -> Problem:
+    """Build once with default hyperparameters and hold it against the data.
+
+    Args:
+        request: what was asked.
+
+    Returns:
+        The checked problem.
+
+    Raises:
+        SearchSpaceError: if `build` is no build function or returns no compiled
+            model.
+        CrossValidationError: if the rows cannot be cut.
+        ObjectiveError: if the objective is never reported.
+    """
+    hp = HyperParameters()
+    factory = _as_factory(request)
+    model = None
+    task = request.task
+    if not isinstance(factory.hypermodel, Builder):
+        factory.hypermodel.declare_hyperparameters(hp)
+        model = factory.build_unchecked(hp)
+        task = task or task_of(model)
+    data = _as_data(request, request.x, request.y, task)
+    if not data.indexable:
+        return _pose_stream(request, factory, data, model, hp)
+    rows, kept, test = _set_aside(request, data)
+    folds = as_folds(
+        request.cv,
+        kept,
+        seed=request.seed,
+        validation_split=request.validation_split,
+        validation=_as_validation(request, kept),
+    )
+    part = prepare(folds.splits[0], kept, folds, request.preprocessor, hp)
+    if isinstance(factory.hypermodel, Builder):
+        factory = _bound(factory, part)
+        model = factory.build_unchecked(hp)
+    reported = reported_metrics(model, part.train)
+    objective = _as_objective(
+        request, factory, model, reported, is_classification=kept.is_classification
+    )
+    space = hp.get_config()["space"]
+    return Problem(
+        factory, kept, folds, test, rows, objective, space, data.fingerprint()
+    )
+
+
+def _as_factory(request: Request) -> ModelFactory:
+    options = request.tuner_options or {}
+    build = request.build
+    if isinstance(build, type) or not (
+        callable(build) or isinstance(build, keras_tuner.HyperModel)
+    ):
+        raise SearchSpaceError(
+            "build must be a function hp -> compiled keras.Model or a "
+            f"keras_tuner.HyperModel instance, but got {build!r}."
+        )
+    if not isinstance(build, keras_tuner.HyperModel):
+        build = _FunctionModel(build)
+    return ModelFactory(
+        build,
+        {name: options[name] for name in _COMPILE_OPTIONS if options.get(name)},
+        options.get("max_model_size"),
+        options.get("distribution_strategy"),
+    )
+
+
+class _FunctionModel(keras_tuner.HyperModel):
+    """A build function as a `HyperModel`."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(name=getattr(function, "__name__", None))
+        self.build = function
+
+
+def _as_data(request: Request, x: Any, y: Any, task: str | None) -> TrainingData:
+    return as_training_data(
+        x,
+        y,
+        task=task,
+        sample_weight=request.sample_weight,
+        groups=request.groups,
+        preprocessed_later=request.preprocessor is not None,
+    )
+
+
+def _as_validation(request: Request, data: TrainingData) -> TrainingData | None:
+    given = request.validation_data
+    if given is None:
+        return None
+    if not isinstance(given, tuple | list) or len(given) not in {2, 3}:
+        raise CrossValidationError(
+            "validation_data must be (x, y) or (x, y, sample_weight), but got "
+            f"{type(given).__name__}."
+        )
+    return as_training_data(
+        given[0],
+        given[1],
+        sample_weight=given[2] if len(given) > 2 else None,
+        preprocessed_later=request.preprocessor is not None,
+        like=data,
+    )
+
+
+def _set_aside(
+    request: Request, data: TrainingData
+) -> tuple[np.ndarray, TrainingData, TrainingData | None]:
+    if request.test_size is None:
+        return np.arange(data.n_samples), data, None
+    rows, test_rows = split_off_test(data, request.test_size, seed=request.seed)
+    return rows, data.take(rows), data.take(test_rows)
+
+
+def _bound(factory: ModelFactory, part: FoldData) -> ModelFactory:
+    builder = factory.hypermodel.for_data(part.train)
+    return ModelFactory(
+        builder,
+        factory.compile_overrides,
+        factory.max_model_size,
+        factory.distribution_strategy,
+    )
+
+
+def _pose_stream(
+    request: Request,
+    factory: ModelFactory,
+    data: TrainingData,
+    model: Any,
+    hp: HyperParameters,
+) -> Problem:
+    kind = type(request.x).__name__
+    if request.cv is not None:
+        raise CrossValidationError(
+            f"Folds need rows that can be indexed, but got x of type {kind}. Pass "
+            "arrays, or cv=None with validation_data=."
+        )
+    if request.validation_data is None:
+        raise CrossValidationError(
+            f"A stream (x of type {kind}) needs validation_data= to be scored on, but "
+            "got None."
+        )
+    unusable = {
+        "preprocessor": request.preprocessor,
+        "test_size": request.test_size,
+        "validation_split": request.validation_split,
+    }
+    for name, value in unusable.items():
+        if value is not None:
+            raise CrossValidationError(
+                f"{name} needs rows that can be indexed, but got {name}={value!r} and "
+                f"x of type {kind}. Pass arrays, or do it in the stream (x.map)."
+            )
+    if model is None:
+        raise SearchSpaceError(
+            f"A builder takes shapes from arrays, but got x of type {kind}. Pass "
+            "arrays or a build function."
+        )
+    reported = _reported_of_stream(model, request.x)
+    objective = _as_objective(
+        request,
+        factory,
+        model,
+        reported,
+        is_classification=task_of(model) == "classification",
+    )
+    rows = np.array([], dtype=int)
+    return Problem(
+        factory, data, None, None, rows, objective, hp.get_config()["space"], kind
+    )
+
+
+def _reported_of_stream(model: Any, x: Any) -> dict[str, float]:
+    """Look at one batch of what can be read again; a generator is left alone."""
+    if not hasattr(x, "element_spec"):
+        return {}
+    batch = next(iter(x.take(1)))
+    inputs, targets = (
+        (batch[0], batch[1]) if isinstance(batch, tuple) else (batch, None)
+    )
+    logs = model.test_on_batch(inputs, targets, return_dict=True)
+    return {name: float(value) for name, value in logs.items()}
+
+
+def _as_objective(
+    request: Request,
+    factory: ModelFactory,
+    model: Any,
+    reported: Mapping[str, float],
+    *,
+    is_classification: bool,
+) -> Any:
+    given = request.objective
+    if given is None:
+        given = default_objective(dict(reported), is_classification=is_classification)
+    objective = with_direction(given)
+    known = [*reported, *(f"val_{name}" for name in reported)]
+    may_add = (
+        factory.has_own_fit
+        or request.has_callbacks
+        or _has_own_step(model)
+        or not reported
+    )
+    for part in objective if isinstance(objective, list) else [objective]:
+        if not isinstance(part, Objective):
+            raise ObjectiveError(
+                "objective must be a metric name, a keras_tuner.Objective or a list of "
+                f"them, but got {part!r}."
+            )
+        if part.name not in known and not may_add:
+            raise ObjectiveError(
+                "The objective must be among what the model reports, but "
+                f"objective={part.name!r} is not in {known}. Compile the model with "
+                "that metric, or choose one of these."
+            )
+    return objective
+
+
+def _has_own_step(model: Any) -> bool:
+    module = type(model).train_step.__module__
+    return not module.startswith("keras.")
+
+
+def trainer_for(
+    result: TuneResult, build: Any, x: Any, y: Any, preprocessor: Any
+) -> StudyTrainer:
+    """Make what an opened result needs to make models.
+
+    Args:
+        result: from disk.
+        build: the build function of the search.
+        x: the rows of the search, or None.
+        y: their targets.
+        preprocessor: as `tune` was given it.
+
+    Returns:
+        A trainer.
+    """
+    request = Request(build, x, y, preprocessor=preprocessor)
+    factory = _as_factory(request)
+    if x is None:
+        return StudyTrainer(factory, preprocessor=preprocessor)
+    task = "regression" if result.study.task == "regression" else None
+    if result.study.task in CLASSIFICATION_TASKS:
+        task = "classification"
+    data = _as_data(request, x, y, task)
+    folds = Folds(tuple(Fold(*pair) for pair in result.splits), result.study.cv)
+    if isinstance(factory.hypermodel, Builder):
+        hp = result.best_hyperparameters
+        part = prepare(folds.splits[0], data, folds, preprocessor, hp)
+        factory = _bound(factory, part)
+    return StudyTrainer(factory, data, folds, preprocessor)

@@ -1,0 +1,373 @@
+"""`tune`: tuner, data, folds, trackers and result put together."""
+
+import contextlib
+import difflib
+import inspect
+import io
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from kttoolkit._problem import Problem, Request, pose
+from kttoolkit._study import check_same_study, fingerprint, study_folder, write_study
+from kttoolkit.exceptions import SearchError, StudyFolderError
+from kttoolkit.models import StudyTrainer
+from kttoolkit.results import (
+    STUDY_FILE,
+    TEST_FILE,
+    Study,
+    TuneResult,
+    read_records,
+    read_result,
+    write_json,
+)
+from kttoolkit.scoring import EpochSelection
+from kttoolkit.trackers import ProgressTracker, SearchInfo, Tracker
+from kttoolkit.tuners import FoldTuner, ManualSearch, get
+
+DEFAULT_EPOCHS = 30
+
+
+def tune(
+    build: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    tuner: Any = "hyperband",
+    cv: Any = 5,
+    objective: Any = None,
+    max_trials: int | None = None,
+    max_epochs: int | None = None,
+    batch_size: int | None = None,
+    callbacks: Sequence[Any] | None = None,
+    validation_data: Any = None,
+    validation_split: float | None = None,
+    test_size: float | None = None,
+    preprocessor: Any = None,
+    sample_weight: Any = None,
+    groups: Any = None,
+    task: str | None = None,
+    timeout: float | None = None,
+    seed: int | None = None,
+    directory: str | Path = "studies",
+    project_name: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    engine: str = "auto",
+    epoch_selection: EpochSelection = "per_fold",
+    trackers: Sequence[Tracker] = (),
+    fit_kwargs: Mapping[str, Any] | None = None,
+    verbose: int = 1,
+    **tuner_options: Any,
+) -> TuneResult:
+    """Search hyperparameters, every trial scored by cross-validation.
+
+    Args:
+        build: a function `hp -> compiled keras.Model`, a
+            `keras_tuner.HyperModel`, or a builder of `kttoolkit.builders`.
+        x: array of shape (n_samples, ...), DataFrame, dict or list of arrays;
+            with `cv=None` also a `tf.data.Dataset` or generator.
+        y: targets of shape (n_samples,) or (n_samples, n_outputs); strings and
+            categories are encoded, and decoded in predictions.
+        tuner: "hyperband", "random", "bayesian", "grid", "manual" (with
+            `settings=[{...}, ...]`), a list of settings, a `keras_tuner.Tuner`
+            subclass, or an `Oracle` instance.
+        cv: number of folds (stratified for classification), "stratified",
+            "kfold", a scikit-learn splitter, an iterable of index pairs, or None
+            for a hold-out. Five, as in scikit-learn: more cost more trainings,
+            fewer leave less to learn from.
+        objective: a Keras metric name, with or without `val_`, or a
+            `keras_tuner.Objective`; by default the validation accuracy for
+            classification and the validation loss otherwise.
+        max_trials: the most trials; 10 by default for random and Bayesian search,
+            no limit for the others.
+        max_epochs: the most epochs a setting is trained; 30 by default.
+        batch_size: rows a step; Keras's 32 if neither this nor the build's `fit`
+            says otherwise.
+        callbacks: Keras callbacks, copied for each fold.
+        validation_data: for `cv=None`, rows to score on.
+        validation_split: for `cv=None`, the fraction of the rows, the last ones,
+            to score on; 0.2 by default.
+        test_size: fraction (or number) of the rows to set aside before the search;
+            the best setting, retrained, is scored on them once at the end.
+        preprocessor: a scikit-learn transformer or pipeline, or a function
+            `hp -> transformer`; fitted on each fold's training part only.
+        sample_weight: of shape (n_samples,).
+        groups: of shape (n_samples,), for group splitters.
+        task: "classification" or "regression", where neither loss nor y tell.
+        timeout: seconds after which no further epoch is trained.
+        seed: fixes folds, proposals, weights, shuffles and dropout.
+        directory: where study folders are.
+        project_name: the study folder's name; made of the time if left out.
+        resume: whether to continue the study of that name.
+        overwrite: whether to delete the study of that name first.
+        engine: "auto" or "reference".
+        epoch_selection: "per_fold" (each fold's best epoch) or "common" (the one
+            that is best on average, less optimistic); see
+            `kttoolkit.scoring.aggregate`.
+        trackers: are told what happens; see `kttoolkit.trackers.Tracker`.
+        fit_kwargs: other arguments of `fit`, such as `class_weight`.
+        verbose: 0 silent, 1 a live display, 2 a line a trial.
+        **tuner_options: arguments of the tuner, such as `factor`,
+            `executions_per_trial`, `hyperparameters`, `max_model_size`.
+
+    Returns:
+        The result. Ctrl-C ends the search and returns what is finished.
+
+    Raises:
+        DataError: if x or y cannot be trained on.
+        CrossValidationError: if the folds cannot be cut.
+        ObjectiveError: if the model never reports the objective.
+        SearchError: if an argument makes no sense, or every trial failed.
+
+    Example:
+        >>> import keras, kttoolkit
+        >>> pima = kttoolkit.datasets.load("pima_diabetes")
+        >>> def build(hp):
+        ...     model = keras.Sequential(
+        ...         [
+        ...             keras.Input((8,)),
+        ...             keras.layers.Dense(hp.Int("units", 8, 64), activation="relu"),
+        ...             keras.layers.Dense(1, activation="sigmoid"),
+        ...         ]
+        ...     )
+        ...     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        ...     return model
+        >>> result = kttoolkit.tune(
+        ...     build, pima.x, pima.y, tuner="random", cv=5, max_trials=10, seed=0
+        ... )  # doctest: +SKIP
+        >>> result.trials.sort_values("rank").head()  # doctest: +SKIP
+    """
+    _check_budgets(max_trials=max_trials, max_epochs=max_epochs, batch_size=batch_size)
+    tuner, tuner_options = _as_tuner(tuner, tuner_options)
+    folder = study_folder(directory, project_name, resume=resume, overwrite=overwrite)
+    earlier = _earlier_study(folder, seed, resume=resume)
+    seed = earlier.seed if earlier else _drawn_seed() if seed is None else seed
+    if isinstance(tuner, keras_tuner.Oracle):
+        objective = objective or tuner.objective
+    problem = pose(
+        Request(
+            build, x, y, cv, objective, validation_data, validation_split, test_size,
+            preprocessor, sample_weight, groups, task, seed, bool(callbacks),
+            tuner_options,
+        )
+    )  # fmt: skip
+    options = {
+        **tuner_options,
+        "cv": problem.folds,
+        "preprocessor": preprocessor if problem.folds is not None else None,
+        "engine": engine,
+        "epoch_selection": epoch_selection,
+        "timeout": timeout,
+        "trackers": _with_progress(trackers, verbose),
+        "directory": str(folder.parent),
+        "project_name": folder.name,
+        "overwrite": overwrite,
+    }
+    budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
+    study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
+    if earlier is not None:
+        check_same_study(earlier, study, folder)
+    search = _make_tuner(tuner, problem, seed, budgets, options)
+    write_study(folder, study, problem.folds, problem.rows)
+    arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
+    trainer = StudyTrainer(
+        problem.factory, problem.data if problem.folds else None, problem.folds,
+        preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
+        problem.rows,
+    )  # fmt: skip
+    _run(search, problem, folder, {**arguments, "callbacks": list(callbacks or ())},
+         validation_data)  # fmt: skip
+    return _finish(folder, problem, trainer)
+
+
+def _run(
+    search: FoldTuner,
+    problem: Problem,
+    folder: Path,
+    arguments: dict[str, Any],
+    validation_data: Any,
+) -> None:
+    """Search until it ends, is interrupted, or its time is over."""
+    oracle = search.oracle
+    planned = getattr(oracle, "planned_trials", lambda: oracle.max_trials)()
+    search.trackers.search_started(
+        SearchInfo(
+            type(search).__name__,
+            oracle.objective.name,
+            oracle.objective.direction,
+            planned,
+            str(folder),
+            read_records(folder),
+        )
+    )
+    if problem.folds is None:
+        arguments["validation_data"] = validation_data
+    try:
+        search.search(problem.data if problem.folds else problem.data.x,
+                      **{"verbose": 0, **arguments})  # fmt: skip
+    except KeyboardInterrupt:
+        warnings.warn(
+            "The search was interrupted; the result holds the trials that ended. "
+            "Continue it with resume=True.",
+            UserWarning,
+            stacklevel=3,
+        )
+    finally:
+        search.trackers.search_ended()
+
+
+def _finish(folder: Path, problem: Problem, trainer: StudyTrainer) -> TuneResult:
+    result = read_result(folder, trainer=trainer)
+    ended = {record.status for record in result.records}
+    if ended and "completed" not in ended:
+        counts = result.failures
+        raise SearchError(
+            f"At least one trial must complete, but all {len(result.records)} ended "
+            f"otherwise. The first reason: {result.records[0].reason}"
+            + (f" ({len(counts)} different reasons)" if len(counts) > 1 else "")
+        )
+    if problem.test is None or not ended:
+        return result
+    metrics = trainer.evaluate(result, problem.test, None)
+    write_json(folder / TEST_FILE, metrics)
+    return read_result(folder, trainer=trainer)
+
+
+def _as_tuner(tuner: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if isinstance(tuner, keras_tuner.Oracle):
+        return tuner, options
+    if isinstance(tuner, list | tuple):
+        return ManualSearch, {"settings": list(tuner), **options}
+    return get(tuner), options
+
+
+def _make_tuner(
+    tuner: Any,
+    problem: Problem,
+    seed: int,
+    budgets: Mapping[str, int | None],
+    options: dict[str, Any],
+) -> FoldTuner:
+    build = problem.factory.hypermodel
+    # A resumed project is announced by Keras Tuner's print; the display tells it.
+    with contextlib.redirect_stdout(io.StringIO()):
+        if isinstance(tuner, keras_tuner.Oracle):
+            search = FoldTuner(tuner, build, **options)
+            search.search_seed = seed
+            return search
+        takes = _parameters(tuner)
+        limits = {k: v for k, v in budgets.items() if k in takes and v is not None}
+        if budgets["max_trials"] is not None and "max_trials" not in takes:
+            raise SearchError(
+                f"{tuner.__name__} tries a fixed number of trials, but got "
+                f"max_trials={budgets['max_trials']}. Leave it out."
+            )
+        _check_options(tuner, options, takes)
+        limits["max_consecutive_failed_trials"] = sys.maxsize
+        return tuner(build, problem.objective, seed=seed, **{**limits, **options})
+
+
+def _parameters(tuner: type) -> set[str]:
+    """Return the names of all arguments that a tuner's classes take."""
+    return {
+        name
+        for cls in tuner.__mro__
+        if "__init__" in vars(cls)
+        for name in inspect.signature(vars(cls)["__init__"]).parameters
+    }
+
+
+def _check_options(tuner: type, options: Mapping[str, Any], takes: set[str]) -> None:
+    for name in options:
+        if name not in takes:
+            names = takes | set(inspect.signature(tune).parameters)
+            close = difflib.get_close_matches(name, sorted(names), 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise SearchError(
+                f"Arguments must be those of tune or of {tuner.__name__}, but got "
+                f"{name}={options[name]!r}.{hint}"
+            )
+
+
+def _describe(
+    problem: Problem,
+    tuner: Any,
+    seed: int,
+    epoch_selection: str,
+    options: Mapping[str, Any],
+) -> Study:
+    data, folds = problem.data, problem.folds
+    objective = problem.objective
+    if isinstance(objective, list):
+        name, direction = "multi_objective", "min"
+    else:
+        name, direction = objective.name, objective.direction
+    kind = type(tuner) if isinstance(tuner, keras_tuner.Oracle) else tuner
+    n_folds = 1 if folds is None else len(folds)
+    return Study(
+        tuner=kind.__name__,
+        objective=name,
+        direction=direction,
+        seed=seed,
+        cv="validation_data" if folds is None else folds.description,
+        n_splits=n_folds * int(options.get("executions_per_trial", 1)),
+        task=data.task,
+        classes=tuple(_plain(value) for value in data.classes),
+        n_samples=data.n_samples if folds is not None else 0,
+        n_test=0 if problem.test is None else problem.test.n_samples,
+        epoch_selection=epoch_selection,
+        fingerprints={
+            "data": problem.all_data,
+            "folds": "" if folds is None else folds.fingerprint(),
+            "space": fingerprint(problem.space),
+        },
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _earlier_study(folder: Path, seed: int | None, *, resume: bool) -> Study | None:
+    if not resume or not (folder / STUDY_FILE).exists():
+        return None
+    earlier = Study.read(folder)
+    if seed is not None and seed != earlier.seed:
+        raise StudyFolderError(
+            f"A study is resumed with its own seed, but {folder} has seed="
+            f"{earlier.seed} and got seed={seed}. Leave seed out."
+        )
+    return earlier
+
+
+def _fit_arguments(
+    fit_kwargs: Mapping[str, Any] | None, batch_size: int | None, epochs: int | None
+) -> dict[str, Any]:
+    arguments = {"epochs": epochs, **(fit_kwargs or {})}
+    if batch_size is not None:
+        arguments["batch_size"] = batch_size
+    return arguments
+
+
+def _with_progress(trackers: Sequence[Tracker], verbose: int) -> list[Tracker]:
+    if verbose not in {0, 1, 2}:
+        raise SearchError(f"verbose must be 0, 1 or 2, but got {verbose!r}.")
+    return [*trackers, *([ProgressTracker(verbose)] if verbose else [])]
+
+
+def _check_budgets(**budgets: int | None) -> None:
+    for name, value in budgets.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not float(value).is_integer() or value < 1:
+            raise SearchError(f"{name} must be a whole number >= 1, but got {value!r}.")
+
+
+def _drawn_seed() -> int:
+    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)

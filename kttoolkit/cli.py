@@ -1,0 +1,282 @@
+"""The command line: `kttoolkit tune`, `kttoolkit results`, `kttoolkit datasets`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kttoolkit import datasets
+from kttoolkit.exceptions import DataError, KttoolkitError
+from kttoolkit.results import TuneResult, read_result
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
+
+MODEL_FILE = "model.keras"
+PREDICTIONS_FILE = "predictions.csv"
+TRIALS_FILE = "trials.csv"
+_TUNERS = ("hyperband", "random", "bayesian", "grid")
+_ROWS = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: as they stand behind the program's name; those of the process
+            if left out.
+
+    Returns:
+        The exit status: 0, or 2 for an error that the user can mend.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options, Console(highlight=False))
+    except (KttoolkitError, FileNotFoundError) as error:
+        Console(stderr=True, highlight=False).print(
+            Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True
+        )
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kttoolkit",
+        description="Cross-validated hyperparameter tuning for Keras.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    tune = commands.add_parser("tune", help="tune a dense network on a table")
+    tune.set_defaults(run=_tune)
+    tune.add_argument("file", metavar="FILE", help="a CSV file, or a data set's name")
+    tune.add_argument(
+        "--target", metavar="COLUMN", help="name or number of the column to predict"
+    )
+    tune.add_argument("--task", choices=("classification", "regression"))
+    tune.add_argument("--tuner", choices=_TUNERS, default="hyperband")
+    tune.add_argument("--cv", type=int, default=5, metavar="K", help="folds")
+    tune.add_argument("--objective", metavar="METRIC")
+    tune.add_argument("--max-epochs", type=int, metavar="N")
+    tune.add_argument("--max-trials", type=int, metavar="N")
+    tune.add_argument("--batch-size", type=int, metavar="N")
+    tune.add_argument("--test-size", type=float, metavar="FRACTION",
+                      help="rows to set aside and score on once, at the end")  # fmt: skip
+    tune.add_argument("--timeout", type=float, metavar="SECONDS")
+    tune.add_argument("--seed", type=int)
+    tune.add_argument("--out", type=Path, metavar="DIR", help="the study folder")
+    tune.add_argument("--header", action=argparse.BooleanOptionalAction,
+                      help="whether the first line names the columns")  # fmt: skip
+    tune.add_argument("--resume", action="store_true", help="continue the study")
+    tune.add_argument("--overwrite", action="store_true", help="start it again")
+    tune.add_argument("--verbose", type=int, choices=(0, 1, 2), default=1)
+
+    results = commands.add_parser("results", help="show a study, finished or not")
+    results.set_defaults(run=_results)
+    results.add_argument("directory", metavar="DIR")
+    results.add_argument("--rows", type=int, default=_ROWS, metavar="N")
+
+    listing = commands.add_parser("datasets", help="list the embedded data sets")
+    listing.set_defaults(run=_datasets)
+    return parser
+
+
+def _tune(options: argparse.Namespace, console: Console) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    x, y = read_table(options.file, options.target, header=options.header)
+    out = options.out or Path("studies") / Path(options.file).stem
+    from kttoolkit import builders, tune  # noqa: PLC0415
+
+    result = tune(
+        builders.mlp(),
+        x,
+        y,
+        tuner=options.tuner,
+        cv=options.cv,
+        objective=options.objective,
+        max_trials=options.max_trials,
+        max_epochs=options.max_epochs,
+        batch_size=options.batch_size,
+        test_size=options.test_size,
+        task=options.task,
+        timeout=options.timeout,
+        seed=options.seed,
+        directory=out.parent,
+        project_name=out.name,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        preprocessor=table_preprocessor(x),
+        verbose=options.verbose,
+    )
+    write_outputs(result)
+    if options.verbose:
+        show(result, console, _ROWS)
+        told = f"{MODEL_FILE}, {PREDICTIONS_FILE} and {TRIALS_FILE} are there too"
+        console.print(f"[dim]{told}[/dim]")
+
+
+def _results(options: argparse.Namespace, console: Console) -> None:
+    show(read_result(options.directory), console, options.rows)
+
+
+def _datasets(options: argparse.Namespace, console: Console) -> None:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("name", "task", "rows", "shape of a row", "licence"):
+        table.add_column(column)
+    for name in datasets.names():
+        data = datasets.load(name)
+        shape = " x ".join(map(str, data.x.shape[1:]))
+        licence = data.licence.split(".")[0].split(";")[0]
+        table.add_row(name, data.task, f"{len(data.x)}", shape, licence)
+    console.print(table)
+
+
+def read_table(
+    file: str, target: str | None, *, header: bool | None = None
+) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
+    """Read a CSV file, or an embedded data set, and take the target out.
+
+    Args:
+        file: path of a CSV file, or a name of `kttoolkit.datasets.names()`.
+        target: name or number of the column to predict.
+        header: whether the first line names the columns; None to tell by it: a
+            line with a number in it is taken for data.
+
+    Returns:
+        The table without the target, and the target.
+
+    Raises:
+        DataError: if there is no such file or column.
+    """
+    if not Path(file).exists() and file in datasets.names():
+        data = datasets.load(file, as_frame=True)
+        return pd.DataFrame(data.x), pd.Series(data.y)
+    if not Path(file).is_file():
+        raise DataError(
+            f"FILE must be a CSV file or one of {', '.join(datasets.names())}, but got "
+            f"{file!r}."
+        )
+    frame = _read_csv(file, header=header)
+    if target is None:
+        raise DataError(
+            f"--target must name the column to predict, one of {list(frame.columns)}."
+        )
+    name = target
+    if name not in frame.columns and target.lstrip("-").isdigit():
+        number = int(target)
+        if -len(frame.columns) <= number < len(frame.columns):
+            name = frame.columns[number]
+    if name not in frame.columns:
+        raise DataError(
+            f"--target must be a column of the table, but got {target!r}; columns are "
+            f"{list(frame.columns)}."
+        )
+    return frame.drop(columns=name), frame[name]
+
+
+def table_preprocessor(frame: pd.DataFrame) -> "ColumnTransformer":
+    """Make what turns a raw table into numbers, for each fold anew.
+
+    Args:
+        frame: of shape (n_samples, n_features).
+
+    Returns:
+        Numbers: missing ones filled with the median, then standardised. Text:
+        missing ones a category of their own, then one-hot.
+    """
+    from sklearn.compose import make_column_transformer  # noqa: PLC0415
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
+
+    numbers = list(frame.select_dtypes(["number", "bool"]).columns)
+    texts = [name for name in frame.columns if name not in numbers]
+    return make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
+        (
+            make_pipeline(
+                SimpleImputer(strategy="constant", fill_value="missing"),
+                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            ),
+            texts,
+        ),
+    )
+
+
+def write_outputs(result: TuneResult) -> None:
+    """Write the trained model, every out-of-fold prediction, and the trials.
+
+    Args:
+        result: of a search that can make models.
+    """
+    result.trials.to_csv(result.directory / TRIALS_FILE, index=False)
+    result.out_of_fold().to_csv(result.directory / PREDICTIONS_FILE, index=False)
+    model: Any = result.fit_best()
+    model.save(result.directory / MODEL_FILE)
+
+
+def show(result: TuneResult, console: Console, n_rows: int) -> None:
+    """Print the ranked trials and what they amount to.
+
+    Args:
+        result: any result.
+        console: where to.
+        n_rows: the most trials to print.
+    """
+    if not result.records:
+        console.print("no trial has ended yet")
+        return
+    objective = result.study.objective
+    ranked = result.trials.sort_values("rank", na_position="last").head(n_rows)
+    names = [
+        str(column)
+        for column in ranked
+        if str(column).startswith("param_") and "/" not in str(column)
+    ]
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in ("rank", "trial", objective, *(name[6:] for name in names), "epochs"):
+        table.add_column(Text(column), justify="right")
+    for row in ranked.to_dict("records"):
+        table.add_row(*(Text(cell) for cell in _cells(row, objective, names)))
+    console.print(table)
+    console.print()
+    console.print(Text(result.summary()), soft_wrap=True)
+
+
+def _cells(row: dict[Any, Any], objective: str, names: list[str]) -> list[str]:
+    if row["status"] != "completed":
+        score, rank = str(row["status"]), ""
+    else:
+        rank = str(row["rank"])
+        score = f"{row[f'mean_{objective}']:.4f} ± {row[f'std_{objective}']:.4f}"
+    values = [_cell(row[name]) for name in names]
+    return [rank, str(row["trial"]), score, *values, _cell(row["best_epoch"])]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return str(value)
+
+
+def _read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(file, header=None, nrows=1, dtype=str)
+        if header is None:
+            cells = pd.to_numeric(frame.iloc[0], errors="coerce")
+            header = not cells.notna().any()
+        frame = pd.read_csv(file, header=0 if header else None, na_values=["?"])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
+        raise DataError(f"{file} must be a CSV file in UTF-8, but got: {e}.") from e
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return frame
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Folds, and preprocessing that cannot leak between their parts.
+
+Every scikit-learn splitter, a number, a name, or an iterable of index pairs
+becomes `Folds`: frozen, the same for every trial.
+"""
+
+from kttoolkit.cv._folds import Fold, Folds, as_folds, split_off_test
+from kttoolkit.cv._preprocessing import FoldData, as_dense, as_transformer, prepare
+
+__all__ = [
+    "Fold",
+    "FoldData",
+    "Folds",
+    "as_dense",
+    "as_folds",
+    "as_transformer",
+    "prepare",
+    "split_off_test",
+]

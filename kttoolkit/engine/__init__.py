@@ -1,0 +1,54 @@
+"""Engines train the folds of one trial; `choose` picks one."""
+
+from kttoolkit.engine._base import (
+    Engine,
+    FitPlan,
+    ModelFactory,
+    Observer,
+    fit_arguments,
+    trainable_size,
+)
+from kttoolkit.engine._reference import ReferenceEngine
+from kttoolkit.engine._weights import best_file, last_file, restore, save
+from kttoolkit.exceptions import SearchError
+
+__all__ = [
+    "Engine",
+    "FitPlan",
+    "ModelFactory",
+    "Observer",
+    "ReferenceEngine",
+    "best_file",
+    "choose",
+    "fit_arguments",
+    "last_file",
+    "restore",
+    "save",
+    "trainable_size",
+]
+
+_ENGINES: dict[str, type[Engine]] = {"reference": ReferenceEngine}
+
+
+def choose(name: str) -> Engine:
+    """Return the engine of that name.
+
+    Args:
+        name: "reference", or "auto" for the fastest that computes the same.
+
+    Returns:
+        An engine.
+
+    Raises:
+        SearchError: if there is none of that name.
+
+    Example:
+        >>> choose("auto").name
+        'reference'
+    """
+    if name == "auto":
+        return ReferenceEngine()
+    if name not in _ENGINES:
+        names = ", ".join(repr(known) for known in ("auto", *_ENGINES))
+        raise SearchError(f"engine must be one of {names}, but got {name!r}.")
+    return _ENGINES[name]()

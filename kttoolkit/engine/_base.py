@@ -1,0 +1,328 @@
+"""The contract between a tuner and whatever trains the folds of one trial."""
+
+import abc
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import keras
+import keras_tuner
+import numpy as np
+
+from kttoolkit.cv import Fold, FoldData, Folds, prepare
+from kttoolkit.data import TrainingData
+from kttoolkit.exceptions import OversizedModelError, SearchSpaceError
+from kttoolkit.scoring import FoldFit, ObjectiveLike
+
+
+class Observer(Protocol):
+    """Is told how a trial gets on; lives in the process that trains."""
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        """Return Keras callbacks of the caller's own for one training."""
+
+    def fold_started(self, split: int, n_splits: int) -> None:
+        """Be told that a training begins."""
+
+    def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Be told of an epoch, counted from 1; raise to end the search."""
+
+    def fold_ended(self, fit: FoldFit) -> None:
+        """Be told that a training is over."""
+
+
+@dataclass(frozen=True)
+class ModelFactory:
+    """Builds the model of a trial and checks it.
+
+    Attributes:
+        hypermodel: its `build(hp)` makes the model, its `fit` trains it.
+        compile_overrides: optimizer, loss or metrics given to the tuner, which
+            replace those of the model.
+        max_model_size: the most trainable parameters a model may have, or None.
+        distribution_strategy: a `tf.distribute.Strategy` to build under, or None.
+    """
+
+    hypermodel: keras_tuner.HyperModel
+    compile_overrides: Mapping[str, Any] = field(default_factory=dict)
+    max_model_size: int | None = None
+    distribution_strategy: Any = None
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build, compile and check one model.
+
+        Args:
+            hp: hyperparameters to build with; new ones are registered in it.
+
+        Returns:
+            A model, compiled unless the hypermodel has a `fit` of its own.
+
+        Raises:
+            SearchSpaceError: if `build` returns no model, or an uncompiled one.
+            OversizedModelError: if it is larger than `max_model_size`.
+        """
+        if self.distribution_strategy is None:
+            model = self.build_unchecked(hp)
+        else:
+            with self.distribution_strategy.scope():
+                model = self.build_unchecked(hp)
+        size = trainable_size(model)
+        if self.max_model_size and size > self.max_model_size:
+            raise OversizedModelError(
+                "A model must have at most max_model_size="
+                f"{self.max_model_size:,} trainable parameters, but this one has "
+                f"{size:,}. It is skipped and counted apart."
+            )
+        return model
+
+    def build_unchecked(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build and compile one model of whatever size.
+
+        Args:
+            hp: hyperparameters to build with.
+
+        Returns:
+            The model.
+
+        Raises:
+            SearchSpaceError: if `build` returns no model, or an uncompiled one.
+        """
+        model = self.hypermodel.build(hp)
+        if not isinstance(model, keras.Model):
+            raise SearchSpaceError(
+                "The build function must return a keras.Model, but got "
+                f"{model!r} of type {type(model).__name__}. Is `return model` missing?"
+            )
+        if self.compile_overrides:
+            model.compile(**{**_compiled_with(model), **self.compile_overrides})
+        if not model.compiled and not self.has_own_fit:
+            raise SearchSpaceError(
+                "The build function must return a compiled model, but "
+                f"{type(model).__name__} {model.name!r} is not compiled. Call "
+                "model.compile(optimizer=..., loss=..., metrics=[...]) before "
+                "returning it."
+            )
+        return model
+
+    @property
+    def has_own_fit(self) -> bool:
+        """Whether the hypermodel overrides `HyperModel.fit`."""
+        return type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How the folds of one trial are trained; plain data that can be pickled.
+
+    Attributes:
+        objective: what decides which epoch is best.
+        seed: the search's seed, from which every training's own is drawn.
+        attempt: how often the trial has failed before.
+        executions: trainings of each fold, each with other initial weights.
+        preprocessor: fitted on each fold's training part, or None.
+        fit_args: positional arguments of `fit` behind x and y.
+        fit_kwargs: keyword arguments of `fit`, `callbacks` apart.
+        callbacks: copied for each training.
+        label: the trial's name, for folders that callbacks write to.
+        directory: where weights are kept, or None to keep none.
+        continue_from: the directory of a trial whose trainings go on here.
+        keep_last: whether to keep weights and optimizer state of the last epoch.
+    """
+
+    objective: ObjectiveLike
+    seed: int
+    attempt: int = 0
+    executions: int = 1
+    preprocessor: Any = None
+    fit_args: tuple[Any, ...] = ()
+    fit_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    label: str = ""
+    directory: str | None = None
+    continue_from: str | None = None
+    keep_last: bool = False
+
+    @property
+    def initial_epoch(self) -> int:
+        """Epochs that the weights have behind them."""
+        return int(self.fit_kwargs.get("initial_epoch", 0))
+
+    def fold_seed(self, fold: int, execution: int) -> int:
+        """Return the seed of one training.
+
+        It is the same for every trial of a search, so that trials are compared
+        on the same initial draws (common random numbers), and another one when a
+        failed trial is tried again or a training is continued.
+
+        Args:
+            fold: the fold's number.
+            execution: the initialisation's number.
+
+        Returns:
+            A whole number of 31 bits.
+        """
+        key = (fold, execution, self.initial_epoch, self.attempt)
+        sequence = np.random.SeedSequence(self.seed, spawn_key=key)
+        return int(sequence.generate_state(1)[0] >> 1)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training about to start: which fold, with what arguments.
+
+    Attributes:
+        split: running number over folds and executions.
+        fold: the fold's number.
+        execution: the initialisation's number.
+        seed: fixes weights, shuffles and dropout.
+        args: positional arguments of `fit`.
+        kwargs: keyword arguments of `fit`, `callbacks` apart.
+        n_train: rows trained on, 0 if unknown.
+        n_test: rows scored on, 0 if unknown.
+    """
+
+    split: int
+    fold: int
+    execution: int
+    seed: int
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    n_train: int = 0
+    n_test: int = 0
+
+
+class Engine(abc.ABC):
+    """Trains all folds of a trial."""
+
+    name: str
+
+    @abc.abstractmethod
+    def fit_folds(
+        self,
+        factory: ModelFactory,
+        hp: keras_tuner.HyperParameters,
+        data: TrainingData | None,
+        folds: Folds | None,
+        plan: FitPlan,
+        observer: Observer,
+    ) -> tuple[FoldFit, ...]:
+        """Train every fold and execution.
+
+        Args:
+            factory: builds the models.
+            hp: the trial's hyperparameters; new ones are registered in it.
+            data: the rows, or None where `plan.fit_args` hold everything.
+            folds: how to cut them, or None.
+            plan: how to train.
+            observer: is told how it gets on.
+
+        Returns:
+            One fit for each fold and execution, in the order of `trainings`.
+        """
+
+
+def trainings(folds: Folds | None, plan: FitPlan) -> "list[TrainingSource]":
+    """List the trainings of a trial: all folds once for each execution.
+
+    Args:
+        folds: how the rows are cut, or None.
+        plan: how to train.
+
+    Returns:
+        Sources in order; each cuts its rows only when asked.
+    """
+    cuts: Sequence[Fold | None] = [None] if folds is None else list(folds)
+    return [
+        TrainingSource(execution * len(cuts) + number, number, execution, fold)
+        for execution in range(plan.executions)
+        for number, fold in enumerate(cuts)
+    ]
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """A training that has not been given its rows yet."""
+
+    split: int
+    fold_number: int
+    execution: int
+    fold: Fold | None
+
+    def load(
+        self,
+        data: TrainingData | None,
+        folds: Folds | None,
+        plan: FitPlan,
+        hp: keras_tuner.HyperParameters,
+    ) -> Training:
+        """Cut, preprocess and arrange the rows as arguments of `fit`.
+
+        Args:
+            data: the rows, or None.
+            folds: how to cut them, or None.
+            plan: how to train.
+            hp: for a preprocessor that is tuned.
+
+        Returns:
+            The training with its arguments.
+        """
+        seed = plan.fold_seed(self.fold_number, self.execution)
+        place = (self.split, self.fold_number, self.execution, seed)
+        if data is None or folds is None or self.fold is None:
+            return Training(*place, plan.fit_args, plan.fit_kwargs)
+        keras.utils.set_random_seed(seed)
+        part = prepare(self.fold, data, folds, plan.preprocessor, hp)
+        args, kwargs = fit_arguments(part)
+        return Training(
+            *place,
+            (*args, *plan.fit_args),
+            {**kwargs, **plan.fit_kwargs},
+            part.train.n_samples,
+            part.test.n_samples,
+        )
+
+
+def fit_arguments(part: FoldData) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arrange a fold as `keras.Model.fit` takes it.
+
+    Args:
+        part: the fold's rows.
+
+    Returns:
+        Positional arguments (x and y) and keyword arguments (`validation_data`,
+        and `sample_weight` where rows are weighted).
+    """
+    train, test = part.train, part.test
+    args = (train.x,) if train.y is None else (train.x, train.y)
+    validation = (test.x,) if test.y is None else (test.x, test.y)
+    if test.sample_weight is not None:
+        validation = (*validation, test.sample_weight)
+    kwargs: dict[str, Any] = {"validation_data": validation}
+    if train.sample_weight is not None:
+        kwargs["sample_weight"] = train.sample_weight
+    return args, kwargs
+
+
+def trainable_size(model: keras.Model) -> int:
+    """Count the trainable parameters of a model.
+
+    Args:
+        model: any model.
+
+    Returns:
+        Their number, 0 for a model whose weights do not exist yet.
+    """
+    if not model.built:
+        return 0
+    return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
+
+
+def _compiled_with(model: keras.Model) -> dict[str, Any]:
+    """Return the compile arguments that a partial override has to keep."""
+    if not model.compiled:
+        return {}
+    config = model.get_compile_config() or {}
+    known = inspect.signature(model.compile).parameters
+    kept = {k: v for k, v in config.items() if k in known and v is not None}
+    return {**kept, "optimizer": model.optimizer}

@@ -1,0 +1,168 @@
+"""The Keras callbacks through which an engine follows a training."""
+
+import copy
+import importlib.util
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from kttoolkit.engine._base import FitPlan, Observer, Training
+from kttoolkit.exceptions import MissingDependencyError, SearchError
+from kttoolkit.scoring import ObjectiveLike
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """Keeps every epoch's metrics and, in memory, the weights of the best epoch.
+
+    Args:
+        objective: decides which epoch is best.
+    """
+
+    def __init__(self, objective: ObjectiveLike) -> None:
+        super().__init__()
+        self.objective = objective
+        self.epochs = 0
+        self.best_weights: list[np.ndarray] | None = None
+        self._best = np.inf
+        self._logs: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Record an epoch and stop a training whose loss is no longer finite."""
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self._logs.append(values)
+        self.epochs += 1
+        if not np.isfinite(values.get("loss", 0.0)):
+            self.model.stop_training = True
+        score = self._signed_score(values)
+        if score < self._best:
+            self._best = score
+            self.best_weights = self.model.get_weights()
+
+    def history(self) -> dict[str, tuple[float, ...]]:
+        """Return each metric with one value an epoch, NaN where it was not told."""
+        columns: dict[str, list[float]] = defaultdict(list)
+        names = dict.fromkeys(name for logs in self._logs for name in logs)
+        for logs in self._logs:
+            for name in names:
+                columns[name].append(logs.get(name, np.nan))
+        return {name: tuple(values) for name, values in columns.items()}
+
+    def restore_best(self) -> None:
+        """Give the model the weights of its best epoch, if one was seen."""
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+
+    def _signed_score(self, logs: Mapping[str, float]) -> float:
+        if not self.objective.has_value(logs):  # type: ignore[attr-defined]
+            return np.inf
+        value = float(self.objective.get_value(logs))
+        return value if self.objective.direction == "min" else -value
+
+
+class _EpochReporter(keras.callbacks.Callback):
+    """Passes each epoch on to the observer."""
+
+    def __init__(self, observer: Observer, split: int) -> None:
+        super().__init__()
+        self.observer = observer
+        self.split = split
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Pass the epoch on, counted from 1."""
+        self.observer.epoch_ended(self.split, epoch + 1, logs or {})
+
+
+def assemble_callbacks(
+    plan: FitPlan,
+    training: Training,
+    hp: keras_tuner.HyperParameters,
+    observer: Observer,
+    recorder: EpochRecorder,
+) -> list[keras.callbacks.Callback]:
+    """Make the list of callbacks for one training.
+
+    Args:
+        plan: holds the user's callbacks, which are copied.
+        training: which fold it is.
+        hp: the trial's hyperparameters, for TensorBoard's HParams.
+        observer: adds its own callbacks and is told of epochs.
+        recorder: comes last, so that it sees what the others add to the logs.
+
+    Returns:
+        Fresh callbacks, each writing where no other training writes.
+    """
+    callbacks = copy_callbacks(plan.callbacks)
+    _separate_outputs(callbacks, plan, training, hp)
+    reporter = _EpochReporter(observer, training.split)
+    return [*callbacks, *observer.callbacks(), reporter, recorder]
+
+
+def copy_callbacks(
+    callbacks: Iterable[keras.callbacks.Callback],
+) -> list[keras.callbacks.Callback]:
+    """Copy callbacks deeply, since one object cannot serve two trainings.
+
+    Args:
+        callbacks: as the user gave them.
+
+    Returns:
+        Copies.
+
+    Raises:
+        SearchError: if one cannot be copied.
+    """
+    copies = []
+    for callback in callbacks:
+        try:
+            copies.append(copy.deepcopy(callback))
+        except Exception as error:
+            raise SearchError(
+                "Callbacks must survive copy.deepcopy, because every fold gets its "
+                f"own copy, but {callback!r} does not: {error}. Open files and "
+                "connections in its on_train_begin instead of its constructor."
+            ) from error
+    return copies
+
+
+def _separate_outputs(
+    callbacks: list[keras.callbacks.Callback],
+    plan: FitPlan,
+    training: Training,
+    hp: keras_tuner.HyperParameters,
+) -> None:
+    """Send what callbacks write to a folder of this training's own."""
+    place = Path(plan.label) / f"execution{training.execution}"
+    if training.n_test:
+        place = Path(plan.label) / f"split{training.split}"
+    for callback in list(callbacks):
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            callback.log_dir = str(Path(callback.log_dir) / place)
+            callbacks.append(_hparams_callback(callback.log_dir, plan.label, hp))
+        elif isinstance(callback, keras.callbacks.CSVLogger) and training.n_test:
+            callback.filename = _into_folder(callback.filename, place)
+        elif isinstance(callback, keras.callbacks.ModelCheckpoint) and training.n_test:
+            callback.filepath = _into_folder(callback.filepath, place)
+
+
+def _into_folder(path: Any, place: Path) -> str:
+    target = Path(path).parent / place / Path(path).name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return str(target)
+
+
+def _hparams_callback(
+    log_dir: str, label: str, hp: keras_tuner.HyperParameters
+) -> keras.callbacks.Callback:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise MissingDependencyError(
+            "keras.callbacks.TensorBoard needs the package tensorboard, which "
+            "TensorFlow no longer installs. Run: pip install tensorboard"
+        )
+    from tensorboard.plugins.hparams import api  # noqa: PLC0415
+
+    return api.KerasCallback(writer=log_dir, hparams=dict(hp.values), trial_id=label)

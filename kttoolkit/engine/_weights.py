@@ -1,0 +1,70 @@
+"""Weights on disk: one file a training for its best epoch, one for its last."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kttoolkit.exceptions import TrialError
+
+
+def best_file(directory: str | Path, split: int) -> Path:
+    """Return where the weights of a training's best epoch are kept.
+
+    Args:
+        directory: the trial's folder.
+        split: running number of the training.
+
+    Returns:
+        A path that ends in `.weights.h5`.
+    """
+    return Path(directory) / f"split{split}.best.weights.h5"
+
+
+def last_file(directory: str | Path, split: int) -> Path:
+    """Return where weights and optimizer state of the last epoch are kept.
+
+    Args:
+        directory: the trial's folder.
+        split: running number of the training.
+
+    Returns:
+        A path that ends in `.weights.h5`.
+    """
+    return Path(directory) / f"split{split}.last.weights.h5"
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write weights and optimizer state so that a kill leaves no half of a file.
+
+    Args:
+        model: the model.
+        path: where to; replaced if it exists.
+    """
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    model.save_weights(partial)
+    partial.replace(path)
+
+
+def restore(model: keras.Model, path: Path, sample: Any) -> None:
+    """Load weights and optimizer state.
+
+    Args:
+        model: a freshly built model of the same shape.
+        path: the file.
+        sample: one row of input, to build a model without fixed input shape.
+
+    Raises:
+        TrialError: if the file is not there.
+    """
+    if not path.exists():
+        raise TrialError(
+            f"The lower rung's checkpoint must be there to be continued, but {path} "
+            "is missing. Was the study folder cleaned while the search ran?"
+        )
+    if not model.built:
+        model(sample)
+    if model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)
+    model.load_weights(path)

@@ -1,0 +1,98 @@
+"""The evaluation of a trial: one call that can be pickled and run anywhere."""
+
+import gc
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from kttoolkit.cv import Folds
+from kttoolkit.data import TrainingData
+from kttoolkit.engine import FitPlan, ModelFactory, Observer, choose
+from kttoolkit.scoring import FoldFit
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        hyperparameters: as they are after building and training, with those that
+            were first asked for there.
+        fits: one for each fold and execution.
+    """
+
+    hyperparameters: keras_tuner.HyperParameters
+    fits: tuple[FoldFit, ...]
+
+
+class SilentObserver:
+    """Takes note of nothing; for evaluations in another process."""
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        """Return no callbacks."""
+        return ()
+
+    def fold_started(self, split: int, n_splits: int) -> None:
+        """Take no note."""
+
+    def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Take no note."""
+
+    def fold_ended(self, fit: FoldFit) -> None:
+        """Take no note."""
+
+
+def evaluate(
+    factory: ModelFactory,
+    hp: keras_tuner.HyperParameters,
+    data: TrainingData | None,
+    folds: Folds | None,
+    plan: FitPlan,
+    *,
+    engine: str = "auto",
+    observer: Observer | None = None,
+) -> Outcome:
+    """Train all folds of one setting of the hyperparameters.
+
+    The call knows nothing of tuner or oracle. Everything but `observer` can be
+    pickled (with cloudpickle, for functions from a notebook), so that it may run
+    in another process. The random states of Python and NumPy are put back
+    afterwards; a caller's own random numbers do not change.
+
+    Args:
+        factory: builds the models.
+        hp: the setting; it is copied.
+        data: the rows, or None where the plan's arguments hold everything.
+        folds: how to cut them, or None.
+        plan: how to train.
+        engine: which engine trains.
+        observer: is told how it gets on.
+
+    Returns:
+        The outcome.
+    """
+    keras.backend.clear_session()
+    gc.collect()
+    hp = hp.copy()
+    with _own_random_state():
+        fits = choose(engine).fit_folds(
+            factory, hp, data, folds, plan, observer or SilentObserver()
+        )
+    return Outcome(hp, fits)
+
+
+@contextmanager
+def _own_random_state() -> Iterator[None]:
+    python: Any = random.getstate()
+    numpy: Any = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002

@@ -1,0 +1,268 @@
+"""Models made from a result: retrained, averaged, scored on new rows."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pandas as pd
+
+from kttoolkit.cv import Folds, as_dense, as_transformer, prepare
+from kttoolkit.data import TrainingData, as_training_data, take
+from kttoolkit.engine import ModelFactory, best_file, restore
+from kttoolkit.exceptions import ResultError
+from kttoolkit.results import TrialRecord, TuneResult
+
+_REFIT_KEY = 0x5EF17
+_PREDICT_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class StudyTrainer:
+    """Knows the build function and the rows of a study.
+
+    Attributes:
+        factory: builds the models.
+        data: the rows that the folds were cut from.
+        folds: how they were cut, or None where nothing was cut.
+        preprocessor: as `tune` was given it.
+        fit_kwargs: arguments of `fit` that the search used for every trial.
+        rows: original numbers of `data`'s rows, of shape (n_samples,), or None.
+    """
+
+    factory: ModelFactory
+    data: TrainingData | None = None
+    folds: Folds | None = None
+    preprocessor: Any = None
+    fit_kwargs: dict[str, Any] = field(default_factory=dict)
+    rows: np.ndarray | None = None
+    _refitted: dict[str, tuple[keras.Model, Any]] = field(default_factory=dict)
+
+    def fit_best(
+        self, result: TuneResult, x: Any = None, y: Any = None, **fit_kwargs: Any
+    ) -> tuple[keras.Model, Any]:
+        """Train the best setting on all rows.
+
+        Args:
+            result: names the setting and the number of epochs.
+            x: rows, or None for those of the search.
+            y: their targets.
+            **fit_kwargs: replace those of the search.
+
+        Returns:
+            The model, and the preprocessor fitted on the same rows or None.
+        """
+        data = self._rows(x, y)
+        hp = result.best_hyperparameters
+        keras.utils.set_random_seed(_refit_seed(result.study.seed))
+        inputs, transformer = self._transformed(data, hp)
+        model = self.factory.build(hp)
+        arguments = {
+            "verbose": 0,
+            **self.fit_kwargs,
+            "epochs": result.best_epochs,
+            "callbacks": [],
+            **fit_kwargs,
+        }
+        if data.sample_weight is not None:
+            arguments["sample_weight"] = data.sample_weight
+        targets = () if data.y is None else (data.y,)
+        self.factory.hypermodel.fit(hp, model, inputs, *targets, **arguments)
+        return model, transformer
+
+    def ensemble(self, result: TuneResult) -> keras.Model:
+        """Average the fold models of the best trial in one model.
+
+        Args:
+            result: names the trial.
+
+        Returns:
+            A compiled model.
+
+        Raises:
+            ResultError: if the folds' inputs differ by a fitted preprocessor.
+        """
+        if self.preprocessor is not None:
+            raise ResultError(
+                "An ensemble needs folds with the same inputs, but each fold fitted "
+                f"its own {self.preprocessor!r}. Use fit_best, or put the "
+                "preprocessing into the model (keras.layers.Normalization)."
+            )
+        members = []
+        for fit in result.best_trial.fits:
+            member = self._fold_model(result, result.best_trial, fit.split)
+            member.name = f"split{fit.split}"
+            members.append(member)
+        inputs = keras.tree.map_structure(
+            lambda t: keras.Input(t.shape[1:], dtype=t.dtype), _inputs_of(members[0])
+        )
+        outputs = [member(inputs) for member in members]
+        mean = outputs[0]
+        if len(outputs) > 1:
+            mean = keras.tree.map_structure(
+                lambda *parts: keras.layers.Average()(list(parts)), *outputs
+            )
+        model = keras.Model(inputs, mean, name="ensemble")
+        config = members[0].get_compile_config()
+        if config:
+            model.compile_from_config(config)
+        return model
+
+    def evaluate(
+        self, result: TuneResult, x: Any, y: Any, model: str = "refit"
+    ) -> dict[str, float]:
+        """Score the best setting on rows that the search never saw.
+
+        Args:
+            result: names the setting.
+            x: rows in the form that `tune` took.
+            y: their targets.
+            model: "refit" or "ensemble".
+
+        Returns:
+            Metric names to values.
+
+        Raises:
+            ResultError: if `model` is neither.
+        """
+        rows = self._rows(x, y)
+        if model == "ensemble":
+            trained, transformer = self.ensemble(result), None
+        elif model == "refit":
+            trained, transformer = self.refitted(result)
+        else:
+            raise ResultError(
+                f"model must be 'refit' or 'ensemble', but got {model!r}."
+            )
+        inputs = (
+            rows.x if transformer is None else as_dense(transformer.transform(rows.x))
+        )
+        scores = trained.evaluate(inputs, rows.y, verbose=0, return_dict=True)
+        return {name: float(value) for name, value in scores.items()}
+
+    def refitted(self, result: TuneResult) -> tuple[keras.Model, Any]:
+        """Train the best setting on the search's rows, once for each best trial.
+
+        Args:
+            result: names the setting.
+
+        Returns:
+            The model and its preprocessor.
+        """
+        key = result.best_trial.trial_id
+        if key not in self._refitted:
+            self._refitted[key] = self.fit_best(result)
+        return self._refitted[key]
+
+    def out_of_fold(self, result: TuneResult) -> pd.DataFrame:
+        """Predict every row by a model that was not trained on it.
+
+        Args:
+            result: names the trial.
+
+        Returns:
+            One row for each row of each fold.
+
+        Raises:
+            ResultError: if no folds were cut.
+        """
+        if self.folds is None or self.data is None:
+            raise ResultError(
+                "Out-of-fold predictions need folds, but the search ran with "
+                f"{result.study.cv}."
+            )
+        hp = result.best_hyperparameters
+        frames = []
+        for split, fold in enumerate(self.folds):
+            part = prepare(fold, self.data, self.folds, self.preprocessor, hp)
+            model = self._fold_model(result, result.best_trial, split)
+            predicted = _predict(model, part.test)
+            rows = fold.test if len(fold.test) else np.arange(part.test.n_samples)
+            if self.rows is not None and len(fold.test):
+                rows = self.rows[rows]
+            frames.append(_prediction_frame(part.test, predicted, rows, split))
+        return pd.concat(frames, ignore_index=True)
+
+    def _rows(self, x: Any, y: Any) -> TrainingData:
+        if x is None:
+            if self.data is None:
+                raise ResultError(
+                    "Rows are needed to train on, but this result was opened without "
+                    "them. Pass x and y."
+                )
+            return self.data
+        task = None if self.data is None else self.data.task
+        return as_training_data(
+            x,
+            y,
+            task="regression" if task == "regression" else None,
+            preprocessed_later=self.preprocessor is not None,
+            like=self.data,
+        )
+
+    def _transformed(
+        self, data: TrainingData, hp: keras_tuner.HyperParameters
+    ) -> tuple[Any, Any]:
+        transformer = as_transformer(self.preprocessor, hp)
+        if transformer is None:
+            return data.x, None
+        targets = data.y if data.labels is None else data.labels
+        return as_dense(transformer.fit_transform(data.x, targets)), transformer
+
+    def _fold_model(
+        self, result: TuneResult, trial: TrialRecord, split: int
+    ) -> keras.Model:
+        model = self.factory.build(result.best_hyperparameters)
+        sample = None if self.data is None else take(self.data.x, np.arange(1))
+        restore(model, best_file(result.trial_directory(trial), split), sample)
+        return model
+
+
+def _inputs_of(model: keras.Model) -> Any:
+    inputs = model.inputs
+    if not inputs:
+        raise ResultError(
+            "An ensemble needs models with declared inputs, but "
+            f"{type(model).__name__} has none. Start it with keras.Input(shape=...)."
+        )
+    return getattr(model, "input", inputs)
+
+
+def _predict(model: keras.Model, rows: TrainingData) -> np.ndarray:
+    """Predict without tracing a graph, which costs more than it saves here."""
+    parts = []
+    for start in range(0, rows.n_samples, _PREDICT_ROWS):
+        chunk = np.arange(start, min(start + _PREDICT_ROWS, rows.n_samples))
+        parts.append(model(take(rows.x, chunk), training=False))
+    if isinstance(parts[0], dict | list | tuple):
+        raise ResultError(
+            "Out-of-fold predictions are a table of one output, but the model has "
+            f"{len(parts[0])}. Predict with the models of each fold."
+        )
+    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
+
+
+def _refit_seed(seed: int) -> int:
+    return int(
+        np.random.SeedSequence(seed, spawn_key=(_REFIT_KEY,)).generate_state(1)[0] >> 1
+    )
+
+
+def _prediction_frame(
+    test: TrainingData, predicted: np.ndarray, rows: np.ndarray, split: int
+) -> pd.DataFrame:
+    frame = pd.DataFrame({"row": rows, "split": split})
+    if test.is_classification and test.labels is not None:
+        names = np.asarray(test.classes, dtype=object)
+        frame["target"] = names[test.labels]
+        frame["prediction"] = test.decode(predicted)
+        matrix = predicted.reshape(len(rows), -1)
+        if matrix.shape[1] == 1:
+            matrix = np.hstack([1 - matrix, matrix])
+        for name, column in zip(test.classes, matrix.T, strict=True):
+            frame[f"probability_{name}"] = column
+        return frame
+    frame["target"] = np.asarray(test.y).reshape(len(rows), -1)[:, 0]
+    frame["prediction"] = predicted.reshape(len(rows), -1)[:, 0]
+    return frame

@@ -1,0 +1,204 @@
+"""What is kept of a trial and of the study it belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from kttoolkit.exceptions import StudyFolderError
+from kttoolkit.results._files import read_json, write_json
+from kttoolkit.scoring import FoldFit, best_index
+
+RECORD_FILE = "folds.json"
+STUDY_FILE = "study.json"
+SPLITS_FILE = "splits.npz"
+FORMAT = 1
+
+Status = Literal["completed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial that ended: `trial_<id>/folds.json` in the study folder.
+
+    Attributes:
+        trial_id: as Keras Tuner numbers it.
+        values: hyperparameter names to values.
+        status: "completed", "failed", or "skipped" (larger than `max_model_size`).
+        message: why it failed, in one line and a trace.
+        attempt: how often it had failed before.
+        seconds: wall time.
+        objective: name of what was optimised.
+        direction: "min" or "max".
+        metrics: metric to its mean over the splits at the chosen epochs.
+        splits: metric to one value a split, of shape (n_splits,).
+        epochs: the chosen epoch of each split, from 1.
+        fits: every training with all its epochs.
+    """
+
+    trial_id: str
+    values: Mapping[str, Any]
+    status: str
+    message: str = ""
+    attempt: int = 0
+    seconds: float = 0.0
+    objective: str = ""
+    direction: str = "min"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    splits: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    epochs: tuple[int, ...] = ()
+    fits: tuple[FoldFit, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Mean of the objective, NaN for a trial that did not complete."""
+        if self.status != "completed":
+            return float("nan")
+        return float(self.metrics.get(self.objective, float("nan")))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the objective over the splits (as NumPy's)."""
+        values = self.splits.get(self.objective, ())
+        return float(np.std(values)) if values else float("nan")
+
+    @property
+    def best_split(self) -> int:
+        """The training with the best objective."""
+        values = self.splits.get(self.objective, ())
+        return best_index(values, self.direction) if values else 0
+
+    @property
+    def reason(self) -> str:
+        """The first line of `message`."""
+        return self.message.splitlines()[0] if self.message else ""
+
+    def write(self, folder: Path) -> None:
+        """Write the record, whole or not at all.
+
+        Args:
+            folder: the trial's own.
+        """
+        write_json(folder / RECORD_FILE, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> "TrialRecord | None":
+        """Read the record of a trial.
+
+        Args:
+            folder: the trial's own.
+
+        Returns:
+            The record, or None if the trial has not ended yet.
+
+        Raises:
+            StudyFolderError: if it is damaged or of a later format.
+        """
+        path = folder / RECORD_FILE
+        if not path.exists():
+            return None
+        state = dict(read_json(path))
+        _check_format(state.pop("format", None), path)
+        try:
+            fits = tuple(FoldFit.from_json(fit) for fit in state["fits"])
+            splits = {k: tuple(v) for k, v in state["splits"].items()}
+            epochs = tuple(state["epochs"])
+            return cls(**{**state, "fits": fits, "splits": splits, "epochs": epochs})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StudyFolderError(
+                f"{path} must hold a trial, but it does not: {error!r}."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a search was asked to do: `study.json` in the study folder.
+
+    Attributes:
+        tuner: its class.
+        objective: name of what is optimised.
+        direction: "min" or "max".
+        seed: from which everything random is drawn.
+        cv: the splitter as one would write it.
+        n_splits: trainings of a trial.
+        task: what is predicted.
+        classes: the names of the classes, in the model's order.
+        n_samples: rows that the folds are cut from.
+        n_test: rows set aside before the search.
+        epoch_selection: how epochs were chosen.
+        fingerprints: SHA-256 of the data, the folds and the search space.
+        versions: of the packages that ran.
+    """
+
+    tuner: str
+    objective: str
+    direction: str
+    seed: int
+    cv: str
+    n_splits: int
+    task: str = "other"
+    classes: tuple[Any, ...] = ()
+    n_samples: int = 0
+    n_test: int = 0
+    epoch_selection: str = "per_fold"
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write the study's description.
+
+        Args:
+            folder: the study folder.
+        """
+        write_json(folder / STUDY_FILE, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> "Study":
+        """Read the study's description.
+
+        Args:
+            folder: the study folder.
+
+        Returns:
+            The study.
+
+        Raises:
+            StudyFolderError: if it is missing, damaged or of a later format.
+        """
+        path = folder / STUDY_FILE
+        state = read_json(path)
+        if not isinstance(state, dict):
+            raise StudyFolderError(f"{path} must hold a study, but holds {state!r}.")
+        _check_format(state.pop("format", None), path)
+        try:
+            return cls(**{**state, "classes": tuple(state.get("classes", ()))})
+        except TypeError as error:
+            raise StudyFolderError(
+                f"{path} must hold a study, but it does not: {error}."
+            ) from error
+
+
+def read_records(folder: Path) -> tuple[TrialRecord, ...]:
+    """Read every trial that ended, in the order in which they were proposed.
+
+    Args:
+        folder: the study folder.
+
+    Returns:
+        The records.
+    """
+    found = (
+        TrialRecord.read(path.parent) for path in folder.glob(f"trial_*/{RECORD_FILE}")
+    )
+    records = [record for record in found if record is not None]
+    return tuple(sorted(records, key=lambda r: (len(r.trial_id), r.trial_id)))
+
+
+def _check_format(found: Any, path: Path) -> None:
+    if found != FORMAT:
+        raise StudyFolderError(
+            f"{path} must be of format {FORMAT}, but it is of format {found!r}. "
+            "Open it with the version of kttoolkit that wrote it."
+        )

@@ -1,0 +1,351 @@
+"""The result of a search: frames, the best setting, and models made from it."""
+
+import html
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from kttoolkit.exceptions import ResultError, StudyFolderError
+from kttoolkit.results._files import read_json
+from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
+from kttoolkit.results._record import (
+    RECORD_FILE,
+    SPLITS_FILE,
+    STUDY_FILE,
+    Study,
+    TrialRecord,
+    read_records,
+)
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+TEST_FILE = "test.json"
+
+
+class Trainer(Protocol):
+    """Makes models from a result; it knows the build function and the data."""
+
+    def fit_best(self, result: "TuneResult", x: Any, y: Any, **fit_kwargs: Any) -> Any:
+        """Train the best setting on all rows; return model and preprocessor."""
+
+    def ensemble(self, result: "TuneResult") -> Any:
+        """Average the fold models of the best trial in one model."""
+
+    def evaluate(
+        self, result: "TuneResult", x: Any, y: Any, model: str = "refit"
+    ) -> Any:
+        """Score the retrained best setting on rows that the search never saw."""
+
+    def out_of_fold(self, result: "TuneResult") -> Any:
+        """Predict every row by a model that was not trained on it."""
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found; every trial, fold and epoch of it.
+
+    Attributes:
+        directory: the study folder.
+        study: what was asked.
+        records: the trials that ended, in the order of their proposal.
+        test_metrics: metrics of the retrained best setting on the rows that
+            `test_size` set aside; empty where there are none.
+        trainer: makes models; None for a result opened without a build function.
+
+    Example:
+        >>> import kttoolkit
+        >>> result = kttoolkit.load_result("studies/pima")  # doctest: +SKIP
+        >>> result.trials.sort_values("rank").head()  # doctest: +SKIP
+    """
+
+    directory: Path
+    study: Study
+    records: tuple[TrialRecord, ...]
+    test_metrics: Mapping[str, float]
+    trainer: Trainer | None = None
+
+    # -- tables -----------------------------------------------------------------
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: parameters, means, standard deviations, ranks."""
+        return trials_frame(self.records)
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """One row for each training: fold, seed, rows, metrics at its best epoch."""
+        return folds_frame(self.records)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row for each epoch of each training."""
+        return curves_frame(self.records)
+
+    @cached_property
+    def splits(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Row numbers (train, test) of each fold, as scikit-learn's `split` yields."""
+        path = self.directory / SPLITS_FILE
+        if not path.exists():
+            raise ResultError(
+                f"Row numbers are kept for searches on arrays, but {path} is missing."
+            )
+        with np.load(path, allow_pickle=False) as file:
+            n_folds = len(file.files) // 2
+            return tuple((file[f"train{k}"], file[f"test{k}"]) for k in range(n_folds))
+
+    @property
+    def failures(self) -> "pd.Series[int]":
+        """How many trials failed of what, the most frequent reason first."""
+        reasons = Counter(r.reason for r in self.records if r.status != "completed")
+        return pd.Series(dict(reasons.most_common()), dtype="int64", name="trials")
+
+    # -- the best trial -----------------------------------------------------------
+
+    @cached_property
+    def best_trial(self) -> TrialRecord:
+        """The completed trial of rank 1, the first among equals."""
+        order = ranks(self.records)
+        if order.notna().any():
+            return self.records[int(order.fillna(len(order) + 1).argmin())]
+        raise ResultError(
+            "At least one trial must have completed, but got "
+            f"{len(self.records)} ended trials and none completed"
+            f"{self._first_reason()}. Resume the search, or look at result.failures."
+        )
+
+    @property
+    def best_score(self) -> float:
+        """Mean of the objective over the folds of the best trial."""
+        return self.best_trial.score
+
+    @property
+    def best_values(self) -> dict[str, Any]:
+        """Hyperparameter names to values of the best trial."""
+        return dict(self.best_trial.values)
+
+    @property
+    def best_hyperparameters(self) -> "keras_tuner.HyperParameters":
+        """The best trial's `keras_tuner.HyperParameters`, ready for `build(hp)`."""
+        from keras_tuner import HyperParameters  # noqa: PLC0415
+
+        state = read_json(self.trial_directory(self.best_trial) / "trial.json")
+        return HyperParameters.from_config(state["hyperparameters"])
+
+    @property
+    def best_epochs(self) -> int:
+        """Epochs to retrain for: the mean of the folds' chosen epochs, rounded."""
+        return max(1, round(float(np.mean(self.best_trial.epochs or (1,)))))
+
+    def trial_directory(self, record: TrialRecord) -> Path:
+        """Return the folder of a trial.
+
+        Args:
+            record: one of `records`.
+
+        Returns:
+            Its path in the study folder.
+        """
+        return self.directory / f"trial_{record.trial_id}"
+
+    # -- models -------------------------------------------------------------------
+
+    def fit_best(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        return_preprocessor: bool = False,
+        **fit_kwargs: Any,
+    ) -> "keras.Model | tuple[keras.Model, Any]":
+        """Retrain the best setting on all rows, for as long as the folds say.
+
+        Args:
+            x: rows to train on; the rows of the search if left out.
+            y: their targets.
+            return_preprocessor: whether to return the fitted preprocessor too.
+            **fit_kwargs: go to `fit`; `epochs` replaces `best_epochs`.
+
+        Returns:
+            The trained model, or (model, preprocessor). The model takes x as the
+            preprocessor gives it.
+
+        Raises:
+            ResultError: if the result was opened without a build function.
+        """
+        model, preprocessor = self._trainer.fit_best(self, x, y, **fit_kwargs)
+        return (model, preprocessor) if return_preprocessor else model
+
+    def ensemble(self) -> "keras.Model":
+        """Return one Keras model that averages the fold models of the best trial.
+
+        Each has the weights of its best epoch. It takes x as the preprocessors
+        would give it, so it exists only where they learn nothing from the rows.
+
+        Returns:
+            A model with the same inputs and outputs.
+
+        Raises:
+            ResultError: if a preprocessor differs between the folds, or the result
+                was opened without a build function.
+        """
+        return self._trainer.ensemble(self)
+
+    def evaluate(
+        self, x: Any, y: Any, *, model: Literal["refit", "ensemble"] = "refit"
+    ) -> dict[str, float]:
+        """Score the best setting on rows that the search never saw.
+
+        Args:
+            x: rows, in the form that `tune` took.
+            y: their targets.
+            model: "refit" (trained on all rows of the search) or "ensemble".
+
+        Returns:
+            Metric names to values.
+
+        Raises:
+            ResultError: if the result was opened without a build function.
+        """
+        return self._trainer.evaluate(self, x, y, model)
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """Predict every row by the best trial's model that did not train on it.
+
+        Returns:
+            Columns `row`, `split`, `target`, `prediction`, and for classification
+            the probability of each class, `probability_<class>`.
+
+        Raises:
+            ResultError: if the result was opened without a build function.
+        """
+        return self._trainer.out_of_fold(self)
+
+    @property
+    def _trainer(self) -> Trainer:
+        if self.trainer is None:
+            raise ResultError(
+                "A study folder holds no code, so a result opened from disk needs "
+                "the build function to make models: kttoolkit.load_result("
+                f"{str(self.directory)!r}, build=build, x=x, y=y)."
+            )
+        return self.trainer
+
+    # -- on disk --------------------------------------------------------------------
+
+    def save(self, directory: str | Path) -> Path:
+        """Copy what makes up the result, with the best trial's weights.
+
+        Args:
+            directory: a folder that does not exist yet, or is empty.
+
+        Returns:
+            The folder, which `kttoolkit.load_result` opens.
+
+        Raises:
+            StudyFolderError: if something is there already.
+        """
+        target = Path(directory)
+        if target.exists() and any(target.iterdir()):
+            raise StudyFolderError(
+                f"A result is saved to an empty folder, but {target} is not. Choose "
+                "another one."
+            )
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (STUDY_FILE, SPLITS_FILE, TEST_FILE):
+            if (self.directory / name).exists():
+                shutil.copy2(self.directory / name, target / name)
+        for record in self.records:
+            source = self.trial_directory(record)
+            folder = target / source.name
+            folder.mkdir()
+            is_best = record.score == record.score and record is self.best_trial
+            for path in source.iterdir():
+                if path.name in {RECORD_FILE, "trial.json"} or is_best:
+                    shutil.copy2(path, folder / path.name)
+        return target
+
+    # -- in words ---------------------------------------------------------------------
+
+    def summary(self) -> str:
+        """Return the outcome in a few lines of text.
+
+        Returns:
+            Objective, best score with its spread, the best setting, counts.
+        """
+        counts = Counter(record.status for record in self.records)
+        told = ", ".join(
+            f"{counts[s]} {s}" for s in ("completed", "failed", "skipped") if counts[s]
+        )
+        lines = [
+            f"{self.study.tuner}: {len(self.records)} trials ({told or 'none ended'})"
+        ]
+        if counts["completed"]:
+            best = self.best_trial
+            values = ", ".join(
+                f"{k}={_shown(v)}" for k, v in best.values.items() if "/" not in k
+            )
+            lines += [
+                f"best {self.study.objective}: {best.score:.4f} ± {best.std:.4f} "
+                f"over {len(best.fits) or 1} trainings ({self.study.cv})",
+                f"best setting: {values} (trial {best.trial_id})",
+                f"epochs to retrain: {self.best_epochs}",
+            ]
+        if self.test_metrics:
+            shown = ", ".join(f"{k} {v:.4f}" for k, v in self.test_metrics.items())
+            lines.append(f"untouched test rows ({self.study.n_test}): {shown}")
+        lines.append(f"study folder: {self.directory}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<TuneResult {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        objective = self.study.objective
+        columns = [
+            c
+            for c in self.trials
+            if c in {"rank", "trial", f"mean_{objective}", f"std_{objective}"}
+            or (str(c).startswith("param_") and "/" not in str(c))
+        ]
+        table = self.trials.sort_values("rank")[columns].head(10)
+        rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
+        return f"<pre>{html.escape(self.summary())}</pre>{rows}"
+
+    def _first_reason(self) -> str:
+        reasons = [record.reason for record in self.records if record.reason]
+        return f". The first reason: {reasons[0]}" if reasons else ""
+
+
+def read_result(directory: str | Path, *, trainer: Trainer | None = None) -> TuneResult:
+    """Open a study folder, finished or not, without TensorFlow.
+
+    Args:
+        directory: a study folder, or what `TuneResult.save` wrote.
+        trainer: makes models from it.
+
+    Returns:
+        The result of the trials that ended.
+
+    Raises:
+        StudyFolderError: if there is no study, or it is damaged.
+    """
+    folder = Path(directory)
+    if not folder.is_dir():
+        raise StudyFolderError(f"There must be a study folder, but {folder} is none.")
+    study = Study.read(folder)
+    test = folder / TEST_FILE
+    metrics = read_json(test) if test.exists() else {}
+    return TuneResult(folder, study, read_records(folder), metrics, trainer)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

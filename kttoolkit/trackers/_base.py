@@ -1,0 +1,117 @@
+"""The one contract of everything that watches a search."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kttoolkit.results import TrialRecord
+from kttoolkit.scoring import FoldFit
+
+
+@dataclass(frozen=True)
+class SearchInfo:
+    """What is known when a search begins.
+
+    Attributes:
+        tuner: its class.
+        objective: name of what is optimised.
+        direction: "min" or "max".
+        n_trials: how many trials there will be at most, or None.
+        directory: the study folder.
+        ended: trials that an earlier run of the same study finished.
+    """
+
+    tuner: str
+    objective: str
+    direction: str
+    n_trials: int | None
+    directory: str
+    ended: tuple[TrialRecord, ...] = ()
+
+
+class Tracker:
+    """Is told what happens; every method does nothing until overridden.
+
+    Calls come in this order: `search_started`, then for each trial
+    `trial_started`, for each of its trainings `fold_started`, `epoch_ended` and
+    `fold_ended`, then `trial_ended`; last `search_ended`. A tracker that raises
+    is switched off with one warning, and the search goes on.
+    """
+
+    def search_started(self, info: SearchInfo) -> None:
+        """Be told that a search begins or is resumed."""
+
+    def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Be told which hyperparameters are tried."""
+
+    def fold_started(self, trial_id: str, split: int, n_splits: int) -> None:
+        """Be told that a training begins, `split` counted from 0."""
+
+    def epoch_ended(
+        self, trial_id: str, split: int, epoch: int, logs: Mapping[str, float]
+    ) -> None:
+        """Be told of an epoch, counted from 1."""
+
+    def fold_ended(self, trial_id: str, fit: FoldFit) -> None:
+        """Be told that a training is over."""
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Be told that a trial completed, failed or was skipped."""
+
+    def search_ended(self) -> None:
+        """Be told that the search is over, for whatever reason."""
+
+
+class Trackers:
+    """Tells several trackers at once.
+
+    Args:
+        trackers: are told in this order.
+    """
+
+    def __init__(self, trackers: Sequence[Tracker] = ()) -> None:
+        self._trackers = list(trackers)
+
+    def search_started(self, info: SearchInfo) -> None:
+        """Tell that a search begins."""
+        self._tell("search_started", info)
+
+    def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Tell which hyperparameters are tried."""
+        self._tell("trial_started", trial_id, values)
+
+    def fold_started(self, trial_id: str, split: int, n_splits: int) -> None:
+        """Tell that a training begins."""
+        self._tell("fold_started", trial_id, split, n_splits)
+
+    def epoch_ended(
+        self, trial_id: str, split: int, epoch: int, logs: Mapping[str, float]
+    ) -> None:
+        """Tell of an epoch."""
+        self._tell("epoch_ended", trial_id, split, epoch, logs)
+
+    def fold_ended(self, trial_id: str, fit: FoldFit) -> None:
+        """Tell that a training is over."""
+        self._tell("fold_ended", trial_id, fit)
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Tell that a trial is over."""
+        self._tell("trial_ended", record)
+
+    def search_ended(self) -> None:
+        """Tell that the search is over."""
+        self._tell("search_ended")
+
+    def _tell(self, event: str, *args: Any) -> None:
+        for tracker in list(self._trackers):
+            try:
+                getattr(tracker, event)(*args)
+            except Exception as error:
+                self._trackers.remove(tracker)
+                warnings.warn(
+                    f"{type(tracker).__name__} failed in {event} and is switched off; "
+                    f"the search goes on. {type(error).__name__}: {error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )

@@ -1,0 +1,286 @@
+"""Progress in a terminal, in a notebook, and as plain lines in a log."""
+
+import io
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kttoolkit.results import TrialRecord
+from kttoolkit.trackers._base import SearchInfo, Tracker
+
+_REFRESH_SECONDS = 0.25
+
+
+@dataclass
+class SearchState:
+    """What a display shows; changed by events only.
+
+    Attributes:
+        info: what the search is.
+        counts: status to number of trials.
+        best: the best trial so far.
+        trial_id: the trial that runs.
+        values: its hyperparameters.
+        split: its training, from 0.
+        n_splits: how many trainings it has.
+        epoch: the epoch that ended last.
+        elapsed: seconds since this run of the search began.
+        seconds: wall time of the trials of this run.
+    """
+
+    info: SearchInfo
+    counts: Counter[str] = field(default_factory=Counter)
+    best: TrialRecord | None = None
+    trial_id: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    split: int = 0
+    n_splits: int = 0
+    epoch: int = 0
+    elapsed: float = 0.0
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, record: TrialRecord) -> None:
+        """Count a trial that ended."""
+        self.counts[record.status] += 1
+        if record.status != "completed" or not math.isfinite(record.score):
+            return
+        sign = 1 if self.info.direction == "min" else -1
+        if self.best is None or sign * record.score < sign * self.best.score:
+            self.best = record
+
+    @property
+    def n_ended(self) -> int:
+        """Trials that ended, in whatever way."""
+        return sum(self.counts.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the mean trial so far, or None."""
+        if self.info.n_trials is None or not self.seconds:
+            return None
+        left = max(0, self.info.n_trials - self.n_ended)
+        return left * sum(self.seconds) / len(self.seconds)
+
+
+class ProgressTracker(Tracker):
+    """Shows how a search gets on.
+
+    Args:
+        verbose: 1 for a live display where there is a terminal or a notebook and
+            a line a trial elsewhere, 2 for a line a trial everywhere.
+        console: where to write; standard output by default.
+    """
+
+    def __init__(self, verbose: int = 1, *, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout, highlight=False)
+        self.verbose = verbose
+        self.state: SearchState | None = None
+        self._live: Live | _NotebookLive | None = None
+        self._start = 0.0
+        self._shown_at = 0.0
+
+    def search_started(self, info: SearchInfo) -> None:
+        """Open the display."""
+        self._start = time.monotonic()
+        self.state = SearchState(info)
+        for record in info.ended:
+            self.state.add(record)
+        if self.verbose == 1 and self.console.is_jupyter:
+            self._live = _NotebookLive()
+        elif self.verbose == 1 and self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False, transient=True)
+        if self._live is not None:
+            self._live.start()
+
+    def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Show the hyperparameters."""
+        state = self._state
+        state.trial_id, state.values = trial_id, values
+        state.split = state.epoch = state.n_splits = 0
+        self._refresh(at_once=True)
+
+    def fold_started(self, trial_id: str, split: int, n_splits: int) -> None:
+        """Show the fold."""
+        state = self._state
+        state.split, state.n_splits, state.epoch = split, n_splits, 0
+        self._refresh()
+
+    def epoch_ended(
+        self, trial_id: str, split: int, epoch: int, logs: Mapping[str, float]
+    ) -> None:
+        """Show the epoch."""
+        self._state.epoch = epoch
+        self._refresh()
+
+    def trial_ended(self, record: TrialRecord) -> None:
+        """Show or print the score."""
+        state = self._state
+        state.add(record)
+        state.seconds.append(record.seconds)
+        if self._live is None:
+            self.console.print(trial_line(state, record), soft_wrap=True)
+        self._refresh(at_once=True)
+
+    def search_ended(self) -> None:
+        """Close the display."""
+        if self._live is not None:
+            self._refresh(at_once=True)
+            self._live.stop()
+            self._live = None
+
+    @property
+    def _state(self) -> SearchState:
+        if self.state is None:
+            raise RuntimeError("search_started must come before any other event.")
+        return self.state
+
+    def _refresh(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self._live is None or (
+            not at_once and now - self._shown_at < _REFRESH_SECONDS
+        ):
+            return
+        self._shown_at = now
+        self._state.elapsed = now - self._start
+        self._live.update(display(self._state), refresh=True)
+
+
+class _NotebookLive:
+    """The display in a cell, replaced in place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def start(self) -> None:
+        """Take a place in the cell's output."""
+        from IPython.display import HTML, display  # noqa: PLC0415
+
+        self._handle = display(HTML(""), display_id=True)
+
+    def update(self, shown: RenderableType, *, refresh: bool) -> None:
+        """Replace what is shown."""
+        from IPython.display import HTML  # noqa: PLC0415
+
+        console = Console(
+            record=True, width=100, file=io.StringIO(), force_jupyter=False
+        )
+        console.print(shown)
+        self._handle.update(
+            HTML(
+                console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+            )
+        )
+
+    def stop(self) -> None:
+        """Leave what is shown."""
+
+
+def display(state: SearchState) -> RenderableType:
+    """Draw the live display.
+
+    Args:
+        state: what to show.
+
+    Returns:
+        A few lines for rich.
+    """
+    total = state.info.n_trials
+    grid = Table.grid(padding=(0, 2))
+    head = Text(f"{state.info.tuner} ", style="bold")
+    head.append(f"{state.n_ended}{f'/{total}' if total else ''} trials", style="bold")
+    grid.add_row(
+        head,
+        ProgressBar(
+            total=total or 1, completed=state.n_ended if total else 0, width=30
+        ),
+        Text(_times(state), style="dim"),
+    )
+    lines: list[RenderableType] = [grid]
+    lines.append(_labelled("now", _running(state)))
+    lines.append(_labelled("best", _best(state)))
+    problems = ", ".join(
+        f"{state.counts[s]} {s}" for s in ("failed", "skipped") if state.counts[s]
+    )
+    if problems:
+        lines.append(_labelled("", Text(problems, style="red")))
+    return Group(*lines)
+
+
+def trial_line(state: SearchState, record: TrialRecord) -> Text:
+    """Write a trial in one line.
+
+    Args:
+        state: for the numbers so far.
+        record: the trial.
+
+    Returns:
+        Text without markup.
+    """
+    total = state.info.n_trials
+    line = Text(f"trial {state.n_ended}{f'/{total}' if total else ''}  ")
+    if record.status == "completed":
+        line.append(f"{record.objective} {_score(record)}")
+        if state.best is not None:
+            line.append(f"  best {_score(state.best)}")
+    else:
+        line.append(f"{record.status}: {record.reason}")
+    return line.append(f"  {record.seconds:.1f} s  {_values(record.values)}")
+
+
+def _labelled(label: str, text: Text) -> Text:
+    return Text.assemble((f"{label:<5}", "dim"), text)
+
+
+def _running(state: SearchState) -> Text:
+    if not state.trial_id:
+        return Text("proposing")
+    text = Text(f"trial {state.trial_id}")
+    if state.n_splits:
+        text.append(f"  fold {state.split + 1}/{state.n_splits}")
+    if state.epoch:
+        text.append(f"  epoch {state.epoch}")
+    return text.append(f"  {_values(state.values)}", style="dim")
+
+
+def _best(state: SearchState) -> Text:
+    if state.best is None:
+        return Text("none yet")
+    text = Text(f"{state.info.objective} {_score(state.best)}", style="green")
+    return text.append(f"  {_values(state.best.values)}", style="dim")
+
+
+def _score(record: TrialRecord) -> str:
+    spread = f" ± {record.std:.4f}" if len(record.fits) > 1 else ""
+    return f"{record.score:.4f}{spread}"
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    shown = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+    if "tuner/epochs" in values:
+        shown["epochs"] = values["tuner/epochs"]
+    return "  ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in shown.items()
+    )
+
+
+def _times(state: SearchState) -> str:
+    left = state.seconds_left
+    told = f"{_duration(state.elapsed)} elapsed"
+    return told if left is None else f"{told}, about {_duration(left)} left"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,401 @@
+"""The one place where a Keras Tuner trial becomes K folds.
+
+`FoldTuner` stands in the method resolution order between Keras Tuner's concrete
+tuners and `keras_tuner.Tuner`. A tuner above it, Keras Tuner's or a user's,
+overrides what it always did and finds folds below.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kttoolkit.cv import Folds, as_folds
+from kttoolkit.data import TrainingData, as_training_data
+from kttoolkit.engine import FitPlan, ModelFactory, best_file, choose, restore
+from kttoolkit.evaluate import evaluate
+from kttoolkit.exceptions import (
+    CrossValidationError,
+    KttoolkitError,
+    OversizedModelError,
+    SearchError,
+    TrialError,
+)
+from kttoolkit.probe import task_of
+from kttoolkit.results import TrialRecord, write_json
+from kttoolkit.scoring import (
+    EPOCH_SELECTIONS,
+    EpochSelection,
+    FoldFit,
+    TrialScore,
+    aggregate,
+)
+from kttoolkit.trackers import Tracker, Trackers
+from kttoolkit.tuners import _compat
+from kttoolkit.tuners._trial import (
+    TrialObserver,
+    as_history,
+    named_arguments,
+    reason,
+    rung_epochs,
+)
+
+
+class SearchStopped(BaseException):
+    """Ends a search between two epochs; not an error of the trial."""
+
+
+class FoldTuner(keras_tuner.Tuner):
+    """A `keras_tuner.Tuner` whose trials are scored by cross-validation.
+
+    Args:
+        oracle: proposes hyperparameters.
+        hypermodel: a build function or `HyperModel`.
+        cv: number of folds, "stratified", "kfold", a scikit-learn splitter, an
+            iterable of index pairs; None trains once on what `search` is given,
+            as Keras Tuner does.
+        engine: "auto" or "reference".
+        preprocessor: a scikit-learn transformer, or a function
+            `hp -> transformer`, fitted on each fold's training part.
+        epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.
+        trackers: are told what happens.
+        timeout: seconds after which no further epoch is trained, or None.
+        **kwargs: arguments of `keras_tuner.Tuner`.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: Any = None,
+        *,
+        cv: Any = None,
+        engine: str = "auto",
+        preprocessor: Any = None,
+        epoch_selection: EpochSelection = "per_fold",
+        trackers: Sequence[Tracker] = (),
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        choose(engine)
+        if epoch_selection not in EPOCH_SELECTIONS:
+            raise SearchError(
+                f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
+                f"{epoch_selection!r}."
+            )
+        if timeout is not None and timeout <= 0:
+            raise SearchError(f"timeout > 0 must hold (seconds), but got {timeout}.")
+        self.cv = cv
+        self.engine = engine
+        self.preprocessor = preprocessor
+        self.epoch_selection = epoch_selection
+        self.trackers = Trackers(trackers)
+        self.timeout = timeout
+        self.search_seed: int = getattr(oracle, "seed", 0)
+        self._shares_folds = getattr(oracle, "has_own_seed", True)
+        self._deadline: float | None = None
+        self._cut: tuple[Any, TrainingData, Folds] | None = None
+        self._fits: dict[str, tuple[FoldFit, ...]] = {}
+        super().__init__(oracle, hypermodel, **kwargs)
+        # A resumed search goes on with the seed it was started with.
+        self.search_seed = getattr(oracle, "seed", self.search_seed)
+
+    # -- the search -------------------------------------------------------------
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Search, every trial trained with these arguments of `fit`.
+
+        Args:
+            *fit_args: as `keras.Model.fit` takes them.
+            **fit_kwargs: as `keras.Model.fit` takes them, and `groups` of shape
+                (n_samples,) for group splitters.
+
+        Raises:
+            CrossValidationError: if the folds cannot be cut from these data.
+        """
+        if self._uses_folds:
+            self._training_data(*named_arguments(fit_args, fit_kwargs)[:2])
+        if self.timeout is not None:
+            self._deadline = time.monotonic() + self.timeout
+        try:
+            super().search(*fit_args, **fit_kwargs)
+        except SearchStopped:
+            self.on_search_end()
+
+    def pre_create_trial(self) -> None:
+        """End the search where its time is over."""
+        self.check_deadline()
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> list[Any]:
+        """Train all folds and executions of a trial.
+
+        Args:
+            trial: its hyperparameters are evaluated.
+            *fit_args: as `search` was given them.
+            **fit_kwargs: as `search` was given them.
+
+        Returns:
+            One `keras.callbacks.History` for each training.
+        """
+        data, folds, args = None, None, fit_args
+        callbacks = fit_kwargs.pop("callbacks", None) or []
+        if self._uses_folds:
+            inputs, groups, fit_kwargs = named_arguments(fit_args, fit_kwargs)
+            callbacks = fit_kwargs.pop("callbacks", None) or callbacks
+            data, folds = self._training_data(inputs, groups)
+            fit_kwargs, args = {"verbose": 0, **fit_kwargs}, ()
+        fit_kwargs = {**fit_kwargs, **rung_epochs(trial.hyperparameters.values)}
+        outcome = evaluate(
+            self._factory(),
+            _compat.as_hyperparameters(trial.hyperparameters),
+            data,
+            folds,
+            self._plan(trial, args, fit_kwargs, callbacks),
+            engine=self.engine,
+            observer=TrialObserver(self, trial),
+        )
+        trial.hyperparameters = outcome.hyperparameters
+        self._fits[trial.trial_id] = outcome.fits
+        return [as_history(fit) for fit in outcome.fits]
+
+    def _run_and_update_trial(
+        self, trial: Any, *fit_args: Any, **fit_kwargs: Any
+    ) -> None:
+        results: Any = self.run_trial(trial, *fit_args, **fit_kwargs)
+        if trial.trial_id in self._fits and isinstance(results, list):
+            score = self._score(self._fits[trial.trial_id])
+            metrics, step = (
+                dict(score.means),
+                round(sum(score.epochs) / len(score.epochs)) - 1,
+            )
+        elif results is None and self.oracle.get_trial(trial.trial_id).metrics.exists(
+            self.oracle.objective.name
+        ):
+            return
+        else:
+            _compat.validate_trial_results(
+                results, self.oracle.objective, "Tuner.run_trial()"
+            )
+            metrics = _compat.convert_to_metrics_dict(results, self.oracle.objective)
+            step = _compat.get_best_step(results, self.oracle.objective)
+        self.oracle.update_trial(trial.trial_id, metrics, step=step)
+
+    def _try_run_and_update_trial(
+        self, trial: Any, *fit_args: Any, **fit_kwargs: Any
+    ) -> None:
+        """Run a trial; whatever it fails of is kept, and the search goes on."""
+        start = time.perf_counter()
+        self._fits.pop(trial.trial_id, None)
+        attempt = self._attempt(trial)
+        message, status = "", "completed"
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            trial.status = "COMPLETED"
+        except keras_tuner.errors.FatalError:
+            raise
+        except OversizedModelError as error:
+            trial.status, status, message = "FAILED", "skipped", reason(error)
+        except keras_tuner.errors.FailedTrialError as error:
+            trial.status, status, message = "FAILED", "failed", reason(error)
+        except KttoolkitError as error:
+            if not isinstance(error, TrialError):
+                raise
+            trial.status, status, message = "INVALID", "failed", reason(error)
+        except Exception as error:
+            trial.status, status, message = "INVALID", "failed", reason(error)
+        trial.message = message or None
+        self._write_record(trial, status, message, attempt, time.perf_counter() - start)
+
+    def on_trial_begin(self, trial: Any) -> None:
+        """Tell the trackers that a trial begins."""
+        super().on_trial_begin(trial)
+        self.trackers.trial_started(trial.trial_id, dict(trial.hyperparameters.values))
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Close a trial and tell the trackers."""
+        record = TrialRecord.read(Path(self.get_trial_dir(trial.trial_id)))
+        super().on_trial_end(trial)
+        self._fits.pop(trial.trial_id, None)
+        if record is not None:
+            self.trackers.trial_ended(record)
+
+    # -- models -----------------------------------------------------------------
+
+    def load_model(self, trial: Any) -> keras.Model:
+        """Load a model that was really trained: the trial's best fold.
+
+        It has the weights of its best epoch. Of several folds, the one with the
+        best objective is loaded; `TuneResult.ensemble()` averages them all.
+
+        Args:
+            trial: a completed trial.
+
+        Returns:
+            A compiled model.
+        """
+        folder = self.get_trial_dir(trial.trial_id)
+        hp = _compat.as_hyperparameters(trial.hyperparameters)
+        model = self._factory().build(hp)
+        if not model.built:
+            config = json.loads(
+                Path(self._get_build_config_fname(trial.trial_id)).read_text("utf-8")
+            )
+            model.build_from_config(config)
+        record = TrialRecord.read(Path(folder))
+        split = 0 if record is None else record.best_split
+        restore(model, best_file(folder, split), None)
+        return model
+
+    def _factory(self) -> ModelFactory:
+        given = {
+            "optimizer": self.optimizer,
+            "loss": self.loss,
+            "metrics": self.metrics,
+        }
+        return ModelFactory(
+            self.hypermodel,
+            {name: value for name, value in given.items() if value},
+            self.max_model_size,
+            self.distribution_strategy,
+        )
+
+    # -- files ------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the tuner's and the oracle's state, whole or not at all."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
+
+    def _configure_tensorboard_dir(self, *args: Any, **kwargs: Any) -> None:
+        """Leave it: the engine gives each training's TensorBoard its own folder."""
+
+    def _write_record(
+        self, trial: Any, status: str, message: str, attempt: int, seconds: float
+    ) -> None:
+        fits = self._fits.get(trial.trial_id, ())
+        score = self._score(fits) if fits and status == "completed" else None
+        metrics = {} if score is None else score.means
+        if score is None and status == "completed":
+            metrics = self._reported_metrics(trial)
+        TrialRecord(
+            trial_id=trial.trial_id,
+            values=dict(trial.hyperparameters.values),
+            status=status,
+            message=message,
+            attempt=attempt,
+            seconds=seconds,
+            objective=self.oracle.objective.name,
+            direction=self.oracle.objective.direction,
+            metrics=dict(metrics),
+            splits={} if score is None else dict(score.splits),
+            epochs=() if score is None else score.epochs,
+            fits=fits,
+        ).write(Path(self.get_trial_dir(trial.trial_id)))
+
+    def _reported_metrics(self, trial: Any) -> dict[str, float]:
+        metrics = self.oracle.get_trial(trial.trial_id).metrics
+        return {name: float(metrics.get_best_value(name)) for name in metrics.metrics}
+
+    # -- what one trial needs -----------------------------------------------------
+
+    @property
+    def _uses_folds(self) -> bool:
+        return self.cv is not None or self.preprocessor is not None
+
+    def _score(self, fits: tuple[FoldFit, ...]) -> TrialScore:
+        return aggregate(
+            fits, self.oracle.objective, epoch_selection=self.epoch_selection
+        )
+
+    def _plan(
+        self,
+        trial: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        callbacks: Any,
+    ) -> FitPlan:
+        values = trial.hyperparameters.values
+        parent = values.get("tuner/trial_id")
+        return FitPlan(
+            objective=self.oracle.objective,
+            seed=self.search_seed,
+            attempt=self._attempt(trial),
+            executions=self.executions_per_trial,
+            preprocessor=self.preprocessor,
+            fit_args=args,
+            fit_kwargs=dict(kwargs),
+            callbacks=tuple(callbacks),
+            label=str(trial.trial_id),
+            directory=self.get_trial_dir(trial.trial_id),
+            continue_from=None if parent is None else self.get_trial_dir(parent),
+            keep_last="tuner/epochs" in values,
+        )
+
+    def _attempt(self, trial: Any) -> int:
+        attempts = getattr(self.oracle, "attempts", None)
+        if attempts is not None:
+            return int(attempts(trial.trial_id))
+        # A worker cannot ask its chief; the folder they share knows.
+        record = TrialRecord.read(Path(self.get_trial_dir(trial.trial_id)))
+        return 0 if record is None else record.attempt + 1
+
+    def _training_data(
+        self, inputs: Mapping[str, Any], groups: Any
+    ) -> tuple[TrainingData, Folds]:
+        key = tuple(id(inputs.get(name)) for name in ("x", "y", "sample_weight"))
+        if self._cut is not None and self._cut[0] == key:
+            return self._cut[1], self._cut[2]
+        if self._is_worker() and not self._shares_folds:
+            raise SearchError(
+                "seed must be given when several workers share folds, but got "
+                "seed=None: each worker would cut its own."
+            )
+        if "validation_split" in inputs and self.cv is not None:
+            raise CrossValidationError(
+                "validation_split needs cv=None, but got "
+                f"cv={self.cv!r}: with folds, each fold scores its own rows."
+            )
+        data = self._as_training_data(inputs, groups)
+        validation = inputs.get("validation_data")
+        if validation is not None:
+            part = dict(zip(("x", "y", "sample_weight"), validation, strict=False))
+            validation = self._as_training_data(part, None)
+        folds = as_folds(
+            self.cv,
+            data,
+            seed=self.search_seed,
+            validation_split=inputs.get("validation_split"),
+            validation=validation,
+        )
+        self._cut = (key, data, folds)
+        return data, folds
+
+    def _as_training_data(self, inputs: Mapping[str, Any], groups: Any) -> TrainingData:
+        x = inputs.get("x")
+        if isinstance(x, TrainingData):
+            return x
+        model = self._factory().build_unchecked(_compat.HyperParameters())
+        return as_training_data(
+            x,
+            inputs.get("y"),
+            task=task_of(model),
+            sample_weight=inputs.get("sample_weight"),
+            groups=groups,
+            preprocessed_later=self.preprocessor is not None,
+        )
+
+    def _populate_initial_space(self) -> None:
+        if callable(self.preprocessor) and not hasattr(self.preprocessor, "fit"):
+            hp = self.oracle.get_space()
+            self.preprocessor(hp)
+            self.oracle.update_space(hp)
+        super()._populate_initial_space()
+
+    def check_deadline(self) -> None:
+        """End the search if its time is over."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise SearchStopped

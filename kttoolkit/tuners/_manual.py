@@ -1,0 +1,123 @@
+"""Manual search: one's own list of settings."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+
+from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.tuners._base import FoldTuner
+from kttoolkit.tuners._compat import MendedOracle
+from kttoolkit.tuners._trial import with_direction
+
+
+class ManualSearchOracle(MendedOracle):
+    """Proposes the settings of a list, in its order.
+
+    Args:
+        settings: dictionaries of hyperparameter names to values.
+        objective: a Keras metric name or a `keras_tuner.Objective`.
+        **kwargs: arguments of `keras_tuner.Oracle`.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[Mapping[str, Any]],
+        objective: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self.settings = [dict(setting) for setting in settings]
+        super().__init__(objective, max_trials=len(self.settings), **kwargs)
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Propose the next setting, completed by defaults."""
+        number = len(self.start_order)
+        if number >= len(self.settings):
+            return {"status": "STOPPED", "values": None}
+        chosen = self.settings[number]
+        space = keras_tuner.HyperParameters()
+        values = dict(chosen)
+        space.values = values
+        for hp in self.hyperparameters.space:
+            space.merge([hp], overwrite=False)
+            if not space.is_active(hp):
+                continue
+            values.setdefault(hp.name, hp.default)
+        return {"status": "RUNNING", "values": values}
+
+
+class ManualSearch(FoldTuner):
+    """Score one's own list of settings by cross-validation.
+
+    Args:
+        hypermodel: a build function or `keras_tuner.HyperModel`.
+        objective: a Keras metric name or a `keras_tuner.Objective`.
+        settings: dictionaries of hyperparameter names to values; what a setting
+            leaves out has its default. Values outside a range's bounds are taken
+            as they are: they are the user's own.
+        seed: fixes folds, weights, shuffles and dropout.
+        hyperparameters: search space to start from or to override with.
+        max_retries_per_trial: how often a failed trial is run again.
+        max_consecutive_failed_trials: failures in a row that end the search.
+        **kwargs: `cv`, `engine`, `preprocessor` and others of
+            `kttoolkit.tuners.FoldTuner`, and those of `keras_tuner.Tuner`.
+
+    Raises:
+        SearchSpaceError: if a setting names a hyperparameter that the build
+            function never asks for.
+
+    Example:
+        >>> from kttoolkit import ManualSearch
+        >>> settings = [{"units": 32}, {"units": 64, "learning_rate": 1e-3}]
+        >>> tuner = ManualSearch(build, "val_loss", settings, cv=5)  # doctest: +SKIP
+        >>> tuner.search(x, y, epochs=20)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        settings: Sequence[Mapping[str, Any]] = (),
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        **kwargs: Any,
+    ) -> None:
+        _check_settings(settings)
+        self.seed = seed
+        oracle = ManualSearchOracle(
+            settings,
+            with_direction(objective),
+            seed=seed,
+            hyperparameters=hyperparameters,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        FoldTuner.__init__(self, oracle, hypermodel, **kwargs)
+        if self.hypermodel is not None and not self._factory().has_own_fit:
+            _check_names(settings, [hp.name for hp in oracle.get_space().space])
+
+
+def _check_settings(settings: Any) -> None:
+    is_list = isinstance(settings, Sequence) and not isinstance(settings, str)
+    if is_list and settings and all(isinstance(s, Mapping) for s in settings):
+        return
+    raise SearchSpaceError(
+        "A manual search needs a list of dictionaries of hyperparameter names to "
+        f"values, but got {settings!r}. Pass e.g. settings=[{{'units': 64}}]."
+    )
+
+
+def _check_names(settings: Sequence[Mapping[str, Any]], known: list[str]) -> None:
+    for number, setting in enumerate(settings):
+        for name in setting:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise SearchSpaceError(
+                    "A setting may name only hyperparameters that the build function "
+                    f"asks for, but settings[{number}] names {name!r}; known are "
+                    f"{sorted(known)}.{hint}"
+                )

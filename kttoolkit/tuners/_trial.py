@@ -1,0 +1,115 @@
+"""What a tuner and a trial say to each other: arguments, progress, reasons."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import keras_tuner
+
+from kttoolkit.scoring import FoldFit, direction_of
+from kttoolkit.trackers import Trackers
+from kttoolkit.tuners import _compat
+
+# What `keras.Model.fit` takes by position, in its order.
+_FIT_POSITIONS = ("x", "y", "batch_size", "epochs", "verbose", "callbacks",
+                  "validation_split", "validation_data", "shuffle", "class_weight",
+                  "sample_weight")  # fmt: skip
+_HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
+
+
+class _Watched(Protocol):
+    trackers: Trackers
+
+    def check_deadline(self) -> None: ...
+
+
+class TrialObserver:
+    """Passes a trial's progress on to trackers, hooks and the clock."""
+
+    def __init__(self, tuner: _Watched, trial: Any) -> None:
+        self.tuner = tuner
+        self.trial = trial
+
+    def callbacks(self) -> Sequence[keras.callbacks.Callback]:
+        """Return Keras Tuner's callback where a subclass overrides its hooks."""
+        if not _overrides_hooks(self.tuner):
+            return ()
+        return (_compat.TunerCallback(self.tuner, self.trial),)
+
+    def fold_started(self, split: int, n_splits: int) -> None:
+        """Tell the trackers."""
+        self.tuner.trackers.fold_started(self.trial.trial_id, split, n_splits)
+
+    def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Tell the trackers, then look at the clock."""
+        self.tuner.trackers.epoch_ended(self.trial.trial_id, split, epoch, logs)
+        self.tuner.check_deadline()
+
+    def fold_ended(self, fit: FoldFit) -> None:
+        """Tell the trackers."""
+        self.tuner.trackers.fold_ended(self.trial.trial_id, fit)
+
+
+def _overrides_hooks(tuner: Any) -> bool:
+    return any(
+        getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook)
+        for hook in _HOOKS
+    )
+
+
+def with_direction(objective: Any) -> Any:
+    """Give objectives named by strings the direction that Keras means.
+
+    Args:
+        objective: a name, a `keras_tuner.Objective`, a list of them, or None.
+
+    Returns:
+        The same with every name made an Objective.
+    """
+    if isinstance(objective, str):
+        return keras_tuner.Objective(objective, direction_of(objective))
+    if isinstance(objective, list):
+        return [with_direction(part) for part in objective]
+    return objective
+
+
+def named_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """Tell the rows from the other arguments of `fit`.
+
+    Returns:
+        Inputs (x, y, sample_weight, validation_data, validation_split), groups,
+        and all other arguments by name.
+    """
+    named = {**dict(zip(_FIT_POSITIONS, args, strict=False)), **kwargs}
+    groups = named.pop("groups", None)
+    rows = ("x", "y", "sample_weight", "validation_data", "validation_split")
+    inputs = {name: named.pop(name) for name in rows if name in named}
+    return inputs, groups, named
+
+
+def rung_epochs(values: Mapping[str, Any]) -> dict[str, int]:
+    """Return the epochs that a Hyperband oracle asks for, under any tuner."""
+    if "tuner/epochs" not in values:
+        return {}
+    return {
+        "epochs": values["tuner/epochs"],
+        "initial_epoch": values.get("tuner/initial_epoch", 0),
+    }
+
+
+def as_history(fit: FoldFit) -> Any:
+    history = keras.callbacks.History()
+    history.history = {name: list(values) for name, values in fit.history.items()}
+    history.epoch = list(range(fit.initial_epoch, fit.initial_epoch + fit.epochs))
+    return history
+
+
+def reason(error: BaseException) -> str:
+    """Return the kind and text of an error on one line, the trace behind it."""
+    first = f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    return f"{first}\n{trace.replace(f'{Path.cwd()}/', '')}"
