@@ -16,6 +16,7 @@ import numpy as np
 from kttoolkit._problem import Problem, Request, pose
 from kttoolkit._study import check_same_study, fingerprint, study_folder, write_study
 from kttoolkit.exceptions import SearchError, StudyFolderError
+from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
 from kttoolkit.results import (
     STUDY_FILE,
@@ -24,7 +25,6 @@ from kttoolkit.results import (
     TuneResult,
     read_records,
     read_result,
-    write_json,
 )
 from kttoolkit.scoring import EpochSelection
 from kttoolkit.trackers import ProgressTracker, SearchInfo, Tracker

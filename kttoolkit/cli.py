@@ -1,11 +1,12 @@
 """The command line: `kttoolkit tune`, `kttoolkit results`, `kttoolkit datasets`."""
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -15,9 +16,6 @@ from rich.text import Text
 from kttoolkit import datasets
 from kttoolkit.exceptions import DataError, KttoolkitError
 from kttoolkit.results import TuneResult, read_result
-
-if TYPE_CHECKING:
-    from sklearn.compose import ColumnTransformer
 
 MODEL_FILE = "model.keras"
 PREDICTIONS_FILE = "predictions.csv"
@@ -67,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--max-trials", type=int, metavar="N")
     tune.add_argument("--batch-size", type=int, metavar="N")
     tune.add_argument("--test-size", type=float, metavar="FRACTION",
-                      help="rows to set aside and score on once, at the end")  # fmt: skip
+                      help="rows to set aside and score on at the end")  # fmt: skip
     tune.add_argument("--timeout", type=float, metavar="SECONDS")
     tune.add_argument("--seed", type=int)
     tune.add_argument("--out", type=Path, metavar="DIR", help="the study folder")
@@ -88,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tune(options: argparse.Namespace, console: Console) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     x, y = read_table(options.file, options.target, header=options.header)
     out = options.out or Path("studies") / Path(options.file).stem
-    from kttoolkit import builders, tune  # noqa: PLC0415
+    with _silent_start():
+        from kttoolkit import builders, tune  # noqa: PLC0415
 
     result = tune(
         builders.mlp(),
@@ -180,7 +178,7 @@ def read_table(
     return frame.drop(columns=name), frame[name]
 
 
-def table_preprocessor(frame: pd.DataFrame) -> "ColumnTransformer":
+def table_preprocessor(frame: pd.DataFrame) -> Any:
     """Make what turns a raw table into numbers, for each fold anew.
 
     Args:
@@ -247,6 +245,24 @@ def show(result: TuneResult, console: Console, n_rows: int) -> None:
     console.print(table)
     console.print()
     console.print(Text(result.summary()), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _silent_start() -> Iterator[None]:
+    """Keep what TensorFlow's C++ writes to file descriptor 2 while it starts."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+            import tensorflow as tf  # noqa: PLC0415
+
+            tf.config.list_logical_devices()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _cells(row: dict[Any, Any], objective: str, names: list[str]) -> list[str]:

@@ -22,14 +22,15 @@ EPOCH_SELECTIONS: tuple[EpochSelection, ...] = ("per_fold", "common")
 # takes F1, F-beta, R2, IoU and the *AtRecall family for losses.
 _HIGHER_IS_BETTER = (
     "accuracy", "acc", "auc", "precision", "recall", "sensitivity", "specificity",
-    "f1", "f1_score", "fbeta_score", "f_beta", "r2", "r2_score", "iou", "io_u",
-    "cosine_similarity", "pearson_correlation", "concordance_correlation",
-    "true_positives", "true_negatives",
+    "f1", "f1_score", "fbeta_score", "f_beta_score", "f_beta", "r2", "r2_score",
+    "iou", "io_u", "cosine_similarity", "pearson_correlation",
+    "concordance_correlation", "true_positives", "true_negatives",
 )  # fmt: skip
 _LOWER_IS_BETTER = (
-    "loss", "crossentropy", "ce", "error", "mse", "rmse", "mae", "mape", "msle",
-    "hinge", "poisson", "kl_divergence", "kld", "logcosh", "log_cosh", "huber",
-    "focal", "tversky", "dice", "false_positives", "false_negatives", "deviance",
+    "loss", "crossentropy", "cross_entropy", "ce", "bce", "circle", "ctc", "error",
+    "mse", "rmse", "mae", "mape", "msle", "hinge", "poisson", "kl_divergence", "kld",
+    "logcosh", "log_cosh", "huber", "focal", "tversky", "dice", "false_positives",
+    "false_negatives", "deviance",
 )  # fmt: skip
 
 
@@ -116,7 +117,9 @@ def direction_of(metric: str) -> Literal["min", "max"]:
 
     Args:
         metric: a name as `History.history` has it, with or without `val_`, an
-            output's name in front, or Keras's running number behind (`auc_1`).
+            output's name in front, or Keras's running number behind (`auc_1`). A
+            metric that was compiled by its class's name is reported by it
+            (`val_F1Score`).
 
     Returns:
         "min" or "max".
@@ -128,13 +131,14 @@ def direction_of(metric: str) -> Literal["min", "max"]:
         >>> direction_of("val_f1_score"), direction_of("val_mae")
         ('max', 'min')
     """
-    name = re.sub(r"_\d+$", "", metric.lower())
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", metric)
+    name = re.sub(r"_\d+$", "", words.lower())
     core = re.sub(r"_at_(recall|precision|sensitivity|specificity)$", "", name)
-    for direction, words in (("max", _HIGHER_IS_BETTER), ("min", _LOWER_IS_BETTER)):
-        if any(core == word or core.endswith(f"_{word}") for word in words):
+    for direction, known in (("max", _HIGHER_IS_BETTER), ("min", _LOWER_IS_BETTER)):
+        if any(core == word or core.endswith(f"_{word}") for word in known):
             return direction  # type: ignore[return-value]
     raise ObjectiveError(
-        "The direction of an objective must be known, but none can be told from "
+        "Could not infer optimization direction (max or min) from the name of "
         f"objective={metric!r}. Pass keras_tuner.Objective({metric!r}, "
         'direction="max") or direction="min".'
     )
@@ -218,6 +222,7 @@ def aggregate(
 
     Raises:
         NonFiniteScoreError: if the objective of a fold is finite in no epoch.
+        ObjectiveError: if a fold does not report the objective.
 
     Example:
         >>> from types import SimpleNamespace
@@ -235,10 +240,16 @@ def aggregate(
         G. C. Cawley and N. L. C. Talbot, "On over-fitting in model selection
         and subsequent selection bias in performance evaluation", JMLR 11, 2010.
     """
-    curves = [fit.history[objective.name] for fit in fits]
+    if epoch_selection not in EPOCH_SELECTIONS:
+        raise ObjectiveError(
+            f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
+            f"{epoch_selection!r}."
+        )
+    curves = [_curve(fit, objective.name) for fit in fits]
     if epoch_selection == "common":
         reached = min(len(curve) for curve in curves)
-        mean = np.mean([curve[:reached] for curve in curves], axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = np.mean([curve[:reached] for curve in curves], axis=0)
         indices = [best_index(mean.tolist(), objective.direction)] * len(fits)
     else:
         indices = [best_index(curve, objective.direction) for curve in curves]
@@ -251,6 +262,15 @@ def aggregate(
             for fit, index in zip(fits, indices, strict=True)
         ),
     )
+
+
+def _curve(fit: FoldFit, name: str) -> tuple[float, ...]:
+    if name not in fit.history:
+        raise ObjectiveError(
+            "The objective must be among what the model reports, but "
+            f"objective={name!r} is not in {sorted(fit.history)}."
+        )
+    return fit.history[name]
 
 
 def _short(values: Sequence[float]) -> str:

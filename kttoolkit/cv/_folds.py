@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+import pandas as pd
+from sklearn.model_selection import (
+    KFold,
+    RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    train_test_split,
+)
 
 from kttoolkit.data import TrainingData
 from kttoolkit.exceptions import CrossValidationError
@@ -115,7 +122,8 @@ def as_folds(
             f"cv={cv!r}: with folds, each fold's own rows are the validation data."
         )
     splitter, description = _as_splitter(cv, data, seed)
-    splits = _cut(splitter, data) if hasattr(splitter, "split") else _pairs(splitter)
+    pairs = _cut(splitter, data) if hasattr(splitter, "split") else splitter
+    splits = _as_splits(pairs, data.n_samples)
     _check_rows(splits, data.n_samples)
     _warn_of_missing_classes(splits, data)
     return Folds(splits, description)
@@ -128,7 +136,8 @@ def split_off_test(
 
     Args:
         data: all rows.
-        test_size: fraction of the rows, between 0 and 1, or their number.
+        test_size: fraction of the rows, between 0 and 1, or their number; of the
+            groups where groups are given.
         seed: fixes which rows.
 
     Returns:
@@ -182,6 +191,11 @@ def _holdout(
 
 
 def _as_splitter(cv: Any, data: TrainingData, seed: int | None) -> tuple[Any, str]:
+    if isinstance(cv, type):
+        raise CrossValidationError(
+            f"cv must be a splitter, but got the class {cv.__name__}. Pass an "
+            f"instance: {cv.__name__}()."
+        )
     if isinstance(cv, bool) or (isinstance(cv, int | np.integer) and int(cv) < 2):
         raise CrossValidationError(
             f"cv must be at least 2 folds, but got cv={cv}. For one hold-out pass "
@@ -198,8 +212,7 @@ def _as_splitter(cv: Any, data: TrainingData, seed: int | None) -> tuple[Any, st
         splitter = _named(cv, DEFAULT_SPLITS, data, seed)
     else:
         splitter = cv
-    if isinstance(splitter, StratifiedKFold):
-        _check_class_sizes(splitter.get_n_splits(), data)
+    _check_class_sizes(splitter, data)
     if hasattr(splitter, "split"):
         return splitter, " ".join(repr(splitter).split())
     if isinstance(splitter, Iterable):
@@ -231,7 +244,13 @@ def _named(
     return StratifiedKFold(n_splits, shuffle=True, random_state=seed)
 
 
-def _check_class_sizes(n_splits: int, data: TrainingData) -> None:
+def _check_class_sizes(splitter: Any, data: TrainingData) -> None:
+    if isinstance(splitter, RepeatedStratifiedKFold):
+        n_splits = splitter.cvargs["n_splits"]
+    elif isinstance(splitter, StratifiedKFold | StratifiedGroupKFold):
+        n_splits = splitter.get_n_splits()
+    else:
+        return
     if data.labels is None:
         return
     name, smallest = min(_class_sizes(data.labels, data).items(), key=lambda i: i[1])
@@ -253,41 +272,47 @@ def _class_sizes(labels: np.ndarray, data: TrainingData) -> dict[Any, int]:
     return {data.classes[number]: counts[number] for number in sorted(counts)}
 
 
-def _cut(splitter: Any, data: TrainingData) -> tuple[Fold, ...]:
+def _cut(splitter: Any, data: TrainingData) -> list[Any]:
     target = data.labels if data.labels is not None else _plain_target(data)
-    rows = np.zeros((data.n_samples, 1))
+    is_table = isinstance(data.x, np.ndarray | pd.DataFrame)
+    rows = data.x if is_table else np.zeros((data.n_samples, 1))
     try:
-        pairs = list(splitter.split(rows, target, data.groups))
+        return list(splitter.split(rows, target, data.groups))
     except (ValueError, TypeError) as error:
         raise CrossValidationError(
             f"{splitter!r} cannot cut {data.n_samples} rows: {error}"
         ) from error
-    return _pairs(pairs)
 
 
 def _plain_target(data: TrainingData) -> Any:
     return data.y if isinstance(data.y, np.ndarray) else None
 
 
-def _pairs(pairs: Iterable[Any]) -> tuple[Fold, ...]:
+def _as_splits(pairs: Iterable[Any], n_samples: int) -> tuple[Fold, ...]:
     splits: list[Fold] = []
     for pair in pairs:
         try:
-            train, test = pair
+            train, test = map(np.asarray, pair)
         except (TypeError, ValueError) as error:
             raise CrossValidationError(
                 "cv as an iterable must yield (train, test) index pairs, but got "
                 f"{pair!r}."
             ) from error
-        splits.append(Fold(_as_rows(train), _as_rows(test)))
+        splits.append(Fold(_as_rows(train, n_samples), _as_rows(test, n_samples)))
     if not splits:
         raise CrossValidationError("cv must yield at least one fold, but got none.")
     return tuple(splits)
 
 
-def _as_rows(rows: Any) -> np.ndarray:
-    array = np.asarray(rows)
-    return np.flatnonzero(array) if array.dtype == bool else array.astype(int)
+def _as_rows(array: np.ndarray, n_samples: int) -> np.ndarray:
+    if array.dtype == bool and array.shape == (n_samples,):
+        return np.flatnonzero(array)
+    if array.ndim == 1 and (array.dtype.kind in "iu" or not array.size):
+        return array.astype(int)
+    raise CrossValidationError(
+        f"A part of a fold must be row numbers of shape (n_rows,) or a mask of shape "
+        f"({n_samples},), but got dtype {array.dtype} and shape {array.shape}."
+    )
 
 
 def _check_rows(splits: tuple[Fold, ...], n_samples: int) -> None:
@@ -323,5 +348,5 @@ def _warn_of_missing_classes(splits: tuple[Fold, ...], data: TrainingData) -> No
                 f"Class {names} is missing from the training part of fold {number}: "
                 "the model cannot learn it there. Use cv='stratified'.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )

@@ -1,5 +1,6 @@
 """Preprocessing that sees only a fold's training part."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,20 +46,24 @@ def prepare(
         The two parts, transformed.
 
     Raises:
-        DataError: if the transformed rows hold NaN or infinity.
+        DataError: if x is not one table, or the transformed rows are not finite
+            numbers.
     """
     train = data.take(fold.train)
     test = data.take(fold.test) if folds.validation is None else folds.validation
     transformer = as_transformer(preprocessor, hp)
     if transformer is None:
         return FoldData(train, test)
-    fitted_x = as_dense(transformer.fit_transform(train.x, fit_target(train)))
-    check_finite_inputs(fitted_x, what="The preprocessor's output")
-    return FoldData(
-        replace(train, x=fitted_x),
-        replace(test, x=as_dense(transformer.transform(test.x))),
-        transformer,
-    )
+    if isinstance(train.x, Mapping | list):
+        raise DataError(
+            "A preprocessor needs x as one array or DataFrame, but got a "
+            f"{type(train.x).__name__}. Preprocess the inputs inside the model."
+        )
+    train_x = as_dense(transformer.fit_transform(train.x, fit_target(train)))
+    test_x = as_dense(transformer.transform(test.x))
+    for part in (train_x, test_x):
+        check_finite_inputs(part, what="The preprocessor's output")
+    return FoldData(replace(train, x=train_x), replace(test, x=test_x), transformer)
 
 
 def as_transformer(preprocessor: Any, hp: Any) -> Any:
@@ -76,19 +81,18 @@ def as_transformer(preprocessor: Any, hp: Any) -> Any:
     """
     if preprocessor is None:
         return None
-    is_transformer = hasattr(preprocessor, "fit") and hasattr(preprocessor, "transform")
-    if not is_transformer and callable(preprocessor):
+    if callable(preprocessor) and not _is_transformer(preprocessor):
         preprocessor = preprocessor(hp)
-        is_transformer = hasattr(preprocessor, "transform")
     if preprocessor is None or preprocessor == "passthrough":
         return None
-    if not is_transformer or isinstance(preprocessor, type):
+    if isinstance(preprocessor, type) or not _is_transformer(preprocessor):
         raise DataError(
             "preprocessor must be a scikit-learn transformer or a function "
             f"hp -> transformer, but got {preprocessor!r}. Pass an instance, e.g. "
             "StandardScaler()."
         )
-    return clone(preprocessor)
+    # safe=False: what is no scikit-learn estimator is copied.
+    return clone(preprocessor, safe=False)
 
 
 def as_dense(values: Any) -> np.ndarray:
@@ -99,18 +103,34 @@ def as_dense(values: Any) -> np.ndarray:
 
     Returns:
         Array of dtype float32 (whole numbers keep their dtype).
+
+    Raises:
+        DataError: if they are not numbers.
     """
     if scipy.sparse.issparse(values):
         values = values.toarray()
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
     array = np.asarray(values)
-    return array if array.dtype.kind in "iu" else array.astype("float32", copy=False)
+    if array.dtype.kind in "iu":
+        return array
+    try:
+        with np.errstate(over="ignore"):
+            return array.astype("float32", copy=False)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(
+            f"The preprocessor's output must be numbers, but got dtype {array.dtype}: "
+            f"{error}. Add OneHotEncoder() for text columns."
+        ) from error
 
 
 def fit_target(train: TrainingData) -> Any:
     """Return the target that supervised transformers are fitted to."""
     return train.labels if train.labels is not None else _one_target(train)
+
+
+def _is_transformer(value: Any) -> bool:
+    return hasattr(value, "fit_transform") and hasattr(value, "transform")
 
 
 def _one_target(data: TrainingData) -> Any:

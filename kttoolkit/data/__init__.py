@@ -7,21 +7,24 @@ recognises its data.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kttoolkit.data._arrays import as_float32
 from kttoolkit.data._inputs import (
     as_inputs,
+    categories_of,
     check_finite_inputs,
+    check_names,
     frame_to_array,
     is_stream,
     n_rows,
     take,
 )
-from kttoolkit.data._targets import Task, as_targets
+from kttoolkit.data._targets import Task, as_known_array, as_targets, as_targets_like
 from kttoolkit.exceptions import DataError
 
 __all__ = [
@@ -56,6 +59,9 @@ class TrainingData:
         sample_weight: of shape (n_samples,) or None.
         groups: of shape (n_samples,) or None; rows of a group stay together.
         feature_names: column names of a table, else empty.
+        indexable: whether rows can be taken, or x is a stream.
+        categories: column name to the values that its one-hot columns stand for,
+            in order, where a table has categorical columns.
     """
 
     x: Any
@@ -67,6 +73,7 @@ class TrainingData:
     groups: np.ndarray | None = None
     feature_names: tuple[str, ...] = ()
     indexable: bool = True
+    categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def n_samples(self) -> int:
@@ -87,15 +94,13 @@ class TrainingData:
         Returns:
             Data of the same form with `n_rows` rows.
         """
-        return TrainingData(
+        return replace(
+            self,
             x=take(self.x, rows),
             y=take(self.y, rows),
-            task=self.task,
             labels=take(self.labels, rows),
-            classes=self.classes,
             sample_weight=take(self.sample_weight, rows),
             groups=take(self.groups, rows),
-            feature_names=self.feature_names,
         )
 
     def decode(self, predictions: np.ndarray) -> np.ndarray:
@@ -118,7 +123,7 @@ class TrainingData:
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over every value of x, y, weights and groups."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr(self.classes).encode())
         for part in (self.x, self.y, self.sample_weight, self.groups):
             _update_digest(digest, part)
         return digest.hexdigest()
@@ -148,8 +153,9 @@ def as_training_data(
         groups: array of shape (n_samples,).
         preprocessed_later: whether a preprocessor will see x, so that text
             columns and missing values are its business.
-        like: data that these rows are more of: columns come in its order, classes
-            are numbered as there, and one class alone is no error.
+        like: data that these rows are more of: columns come in its order,
+            categories and classes are numbered as there, and one class alone is no
+            error.
 
     Returns:
         The checked data.
@@ -175,71 +181,79 @@ def as_training_data(
             )
         return TrainingData(x=x, indexable=False)
     if like is not None:
-        x = _in_order(x, like.feature_names)
-    feature_names = tuple(map(str, x.columns)) if isinstance(x, pd.DataFrame) else ()
+        x = _like(x, like)
+    is_table = isinstance(x, pd.DataFrame)
+    feature_names = tuple(map(str, x.columns)) if is_table else ()
+    categories = categories_of(x) if is_table and not preprocessed_later else {}
     x = as_inputs(x, preprocessed_later=preprocessed_later)
     n_samples = n_rows(x)
     if n_samples == 0:
         raise DataError("x must hold at least one row, but got n_samples=0.")
-    y, task_, labels, classes = (
-        as_targets(y, task) if like is None else _targets_like(y, like)
+    y, kind, labels, classes = (
+        as_targets(y, task)
+        if like is None
+        else as_targets_like(y, like.y, like.task, like.classes)
     )
-    sample_weight = _as_row_values("sample_weight", sample_weight)
-    groups = None if groups is None else np.asarray(groups)
-    for name, part in (("y", y), ("sample_weight", sample_weight), ("groups", groups)):
+    sample_weight = _as_weights(sample_weight)
+    groups = None if groups is None else as_known_array(groups, "groups")
+    _check_lengths(n_samples, y=y, sample_weight=sample_weight, groups=groups)
+    return TrainingData(
+        x=x,
+        y=y,
+        task=kind,
+        labels=labels,
+        classes=classes,
+        sample_weight=sample_weight,
+        groups=groups,
+        feature_names=feature_names,
+        categories=categories,
+    )
+
+
+def _check_lengths(n_samples: int, **parts: Any) -> None:
+    for name, part in parts.items():
         if part is not None and n_rows(part) != n_samples:
             raise DataError(
                 f"x and {name} must have the same number of rows, but got "
                 f"x: {n_samples}, {name}: {n_rows(part)}."
             )
-    return TrainingData(
-        x, y, task_, labels, classes, sample_weight, groups, feature_names
-    )
 
 
-def _in_order(x: Any, names: tuple[str, ...]) -> Any:
-    if not names or not isinstance(x, pd.DataFrame):
+def _like(x: Any, like: TrainingData) -> Any:
+    """Bring the columns and categories of a table into those trained on."""
+    if not like.feature_names or not isinstance(x, pd.DataFrame):
         return x
-    missing = [name for name in names if name not in map(str, x.columns)]
+    check_names(x)
+    by_name = {str(column): column for column in x.columns}
+    missing = [name for name in like.feature_names if name not in by_name]
     if missing:
         raise DataError(
             f"x must have the columns that were trained on, but {missing} are missing."
         )
-    by_name = {str(column): column for column in x.columns}
-    return x[[by_name[name] for name in names]]
+    x = x[[by_name[name] for name in like.feature_names]]
+    coded = {}
+    for name, categories in like.categories.items():
+        column = x[by_name[name]]
+        unknown = column[column.notna() & ~column.isin(categories)]
+        if len(unknown):
+            raise DataError(
+                f"Column {name!r} of x must hold categories that were trained on, "
+                f"{list(categories)[:10]}, but got {list(unknown.unique())[:5]}."
+            )
+        coded[by_name[name]] = column.astype(pd.CategoricalDtype(list(categories)))
+    return pd.DataFrame({column: coded.get(column, x[column]) for column in x})
 
 
-def _targets_like(
-    y: Any, like: TrainingData
-) -> tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]:
-    if y is None or not like.is_classification or np.ndim(y) > np.ndim(like.y):
-        kind = "regression" if like.task == "regression" else None
-        return as_targets(y, kind) if y is not None else (None, like.task, None, ())
-    if np.ndim(like.y) == 2 and like.y.shape[1] > 1:
-        array = np.asarray(y, dtype="float32")
-        return array, like.task, array.argmax(axis=1), like.classes
-    flat = np.asarray(y).reshape(len(y))
-    numbers = pd.Categorical(flat, categories=like.classes).codes.astype("int64")
-    if (numbers < 0).any():
-        unknown = sorted(set(map(str, flat[numbers < 0])))[:5]
-        raise DataError(
-            f"y must hold classes that were trained on, {list(like.classes)[:10]}, "
-            f"but got {unknown}."
-        )
-    return numbers, like.task, numbers, like.classes
-
-
-def _as_row_values(name: str, values: Any) -> np.ndarray | None:
+def _as_weights(values: Any) -> np.ndarray | None:
     if values is None:
         return None
-    array = np.asarray(values, dtype="float32")
-    if not np.isfinite(array).all() or (array < 0).any():
+    weights = as_float32(as_known_array(values, "sample_weight"), "sample_weight")
+    if (weights < 0).any():
         raise DataError(
-            f"{name} must be finite and not negative, but got a minimum of "
-            f"{np.nanmin(array):g} and {int((~np.isfinite(array)).sum())} values "
-            "that are not finite."
+            "sample_weight must not be negative, but got a minimum of "
+            f"{weights.min():g}."
         )
-    return array
+    return weights
 
 
 def _class_dtype(classes: tuple[Any, ...]) -> Any:
@@ -248,7 +262,7 @@ def _class_dtype(classes: tuple[Any, ...]) -> Any:
 
 def _update_digest(digest: Any, part: Any) -> None:
     if isinstance(part, Mapping):
-        for name, value in part.items():
+        for name, value in sorted(part.items(), key=lambda item: str(item[0])):
             digest.update(str(name).encode())
             _update_digest(digest, value)
     elif isinstance(part, list):
@@ -263,7 +277,8 @@ def _as_bytes(part: Any) -> bytes:
         return b"none"
     if isinstance(part, pd.DataFrame):
         values = pd.util.hash_pandas_object(part, index=False).to_numpy()
-        return repr(tuple(part.columns)).encode() + values.tobytes()
+        header = [(name, str(dtype)) for name, dtype in part.dtypes.items()]
+        return repr(header).encode() + values.tobytes()
     if not isinstance(part, np.ndarray):
         return type(part).__name__.encode()
     if part.dtype.kind == "O":

@@ -1,12 +1,13 @@
 """Checks and conversions of x: arrays, tables, and dicts or lists of them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
+from kttoolkit.data._arrays import TEXT_KINDS, as_array, as_float32
 from kttoolkit.exceptions import DataError
 
 
@@ -20,11 +21,12 @@ def is_stream(x: Any) -> bool:
         True for `tf.data.Dataset`, `keras.utils.PyDataset`, PyTorch loaders,
         generators and iterators.
     """
-    if isinstance(x, np.ndarray | pd.DataFrame | pd.Series | Mapping | list | tuple):
+    if hasattr(x, "element_spec") or hasattr(x, "__next__"):
+        return True
+    if isinstance(x, Mapping | Sequence | set | frozenset):
         return False
-    has_rows = hasattr(x, "shape") or scipy.sparse.issparse(x)
-    is_batches = hasattr(x, "element_spec") or hasattr(x, "__next__")
-    return is_batches or (not has_rows and hasattr(x, "__getitem__"))
+    has_rows = hasattr(x, "shape") or hasattr(x, "__array__")
+    return not has_rows and (hasattr(x, "__getitem__") or hasattr(x, "__iter__"))
 
 
 def take(values: Any, rows: np.ndarray) -> Any:
@@ -78,47 +80,50 @@ def check_finite_inputs(x: Any, *, what: str = "x") -> None:
 
 
 def as_inputs(x: Any, *, preprocessed_later: bool) -> Any:
-    if scipy.sparse.issparse(x):
-        raise DataError(
-            "x must be dense, but got a sparse matrix of type "
-            f"{type(x).__name__} and shape {x.shape}. Pass x.toarray()."
-        )
     if isinstance(x, Mapping):
-        return {name: _checked(_as_array(part, name)) for name, part in x.items()}
-    if isinstance(x, list | tuple) and x and all(hasattr(p, "shape") for p in x):
-        return [_checked(_as_array(part, index)) for index, part in enumerate(x)]
+        return {name: _as_input(part, f"x[{name!r}]") for name, part in x.items()}
+    if isinstance(x, list | tuple) and x and all(getattr(p, "ndim", 0) for p in x):
+        return [_as_input(part, f"x[{index}]") for index, part in enumerate(x)]
     if isinstance(x, pd.Series):
         x = x.to_frame()
-    if preprocessed_later:
-        return x if isinstance(x, pd.DataFrame) else np.asarray(x)
+    if not preprocessed_later:
+        return _as_input(x, "x")
     if isinstance(x, pd.DataFrame):
-        check_finite_inputs_of_frame(x)
-        return frame_to_array(x)
-    return _checked(_as_array(x, None))
+        check_names(x)
+        return x
+    return as_array(x, "x")
 
 
-def check_finite_inputs_of_frame(frame: pd.DataFrame) -> None:
+def check_names(frame: pd.DataFrame) -> None:
+    twice = [name for name, n in Counter(map(str, frame.columns)).items() if n > 1]
+    if twice:
+        raise DataError(
+            f"Columns of x must have different names, but got {twice[:8]} more than "
+            "once. Rename them: x.columns = [...]."
+        )
+
+
+def check_finite_inputs_of_frame(frame: pd.DataFrame, *, what: str = "x") -> None:
     """Refuse missing and infinite values in a table, by column name.
 
     Args:
         frame: of shape (n_samples, n_features).
+        what: the name to use in the message.
 
     Raises:
         DataError: with the count and the columns.
     """
-    numeric = frame.select_dtypes("number")
+    numeric = frame[[name for name, dtype in frame.dtypes.items() if _is_number(dtype)]]
     infinite = np.isinf(numeric.to_numpy(dtype=float, na_value=np.nan)).sum(axis=0)
     missing = frame.isna().sum()
-    bad = {**missing[missing > 0].to_dict()}
-    for name, count in zip(numeric.columns, infinite, strict=True):
-        if count:
-            bad[name] = bad.get(name, 0) + int(count)
+    bad = Counter(missing[missing > 0].to_dict())
+    bad.update({n: int(c) for n, c in zip(numeric.columns, infinite, strict=True) if c})
     if bad:
         shown = ", ".join(
             f"{name!r} ({count})" for name, count in list(bad.items())[:8]
         )
         raise DataError(
-            f"x must be finite, but got {int(missing.sum())} NaN and "
+            f"{what} must be finite, but got {int(missing.sum())} NaN and "
             f"{int(infinite.sum())} infinite values in columns {shown}. Drop those "
             "rows, or pass a preprocessor that fills them, e.g. "
             "make_pipeline(SimpleImputer(), StandardScaler())."
@@ -141,11 +146,34 @@ def frame_to_array(frame: pd.DataFrame) -> np.ndarray:
     Raises:
         DataError: if a column is neither numeric, boolean nor categorical.
     """
+    _check_types(frame)
     categorical = list(frame.select_dtypes("category").columns)
+    plain = pd.get_dummies(frame, columns=categorical) if categorical else frame
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(plain.to_numpy(dtype="float32"))
+    if np.isinf(array).any():
+        as_float32(plain.to_numpy(dtype="float64"), "x")
+    return array
+
+
+def categories_of(frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
+    return {
+        str(name): tuple(dtype.categories)
+        for name, dtype in frame.dtypes.items()
+        if isinstance(dtype, pd.CategoricalDtype)
+    }
+
+
+def _check_types(frame: pd.DataFrame) -> None:
+    check_names(frame)
     other = [
         name
-        for name in frame.select_dtypes(exclude=["number", "bool", "category"]).columns
-        if frame[name].dtype != "boolean"
+        for name, dtype in frame.dtypes.items()
+        if not (
+            _is_number(dtype)
+            or pd.api.types.is_bool_dtype(dtype)
+            or isinstance(dtype, pd.CategoricalDtype)
+        )
     ]
     if other:
         shown = ", ".join(f"{name!r} ({frame[name].dtype})" for name in other[:8])
@@ -153,44 +181,66 @@ def frame_to_array(frame: pd.DataFrame) -> np.ndarray:
             "Columns of x must be numeric, boolean or categorical, but got "
             f"{shown}. Use x[column].astype('category'), or pass a preprocessor."
         )
-    plain = pd.get_dummies(frame, columns=categorical) if categorical else frame
-    return np.ascontiguousarray(plain.to_numpy(dtype="float32"))
 
 
-def _as_array(part: Any, name: Any) -> np.ndarray:
-    if scipy.sparse.issparse(part):
-        raise DataError(
-            f"x[{name!r}] must be dense, but got a sparse matrix of shape "
-            f"{part.shape}. Pass {name!r}: x.toarray()."
-        )
+def _is_number(dtype: Any) -> bool:
+    numeric = pd.api.types.is_numeric_dtype(dtype)
+    return numeric and not pd.api.types.is_complex_dtype(dtype)
+
+
+def _as_input(part: Any, what: str) -> np.ndarray:
     if isinstance(part, pd.DataFrame):
-        return frame_to_array(part)
-    array = np.asarray(part)
-    if array.dtype.kind == "f" or array.dtype.kind == "b":
-        return array.astype("float32", copy=False)
-    if array.dtype.kind == "O" and array.size and not isinstance(array.flat[0], str):
+        _check_types(part)
+        check_finite_inputs_of_frame(part, what=what)
+        array = frame_to_array(part)
+    else:
+        array = as_array(part, what)
+    if array.ndim == 0 or 0 in array.shape[1:]:
         raise DataError(
-            "x must be numbers, but got an array of Python objects whose first "
-            f"value is {array.flat[0]!r} of type {type(array.flat[0]).__name__}. "
-            "Rows of different lengths? Pad them; mixed columns? Use a DataFrame."
+            f"{what} must be rows of at least one column, but got shape {array.shape} "
+            f"of type {type(part).__name__}."
         )
+    kind = array.dtype.kind
+    if kind in "iu":
+        return array
+    if kind in "fb":
+        check_finite_inputs(array, what=what)
+        return as_float32(array, what)
+    if not len(array) or (array.ndim == 1 and _is_text(array)):
+        return array
+    raise _refusal(array, what)
+
+
+def _is_text(array: np.ndarray) -> bool:
+    if array.dtype.kind == "O":
+        return all(isinstance(value, str | bytes) for value in array)
+    return array.dtype.kind in TEXT_KINDS
+
+
+def _refusal(array: np.ndarray, what: str) -> DataError:
+    first = array.flat[0]
     if array.dtype.kind in "mM":
-        raise DataError(
-            f"x must be numbers, but got dates (dtype {array.dtype}). Turn them "
+        return DataError(
+            f"{what} must be numbers, but got dates (dtype {array.dtype}). Turn them "
             "into numbers first, e.g. x.dt.year or (x - x.min()).dt.days."
         )
-    if array.ndim > 1 and array.dtype.kind in "OUS":
-        raise DataError(
-            f"x must be numbers, but got text (dtype {array.dtype}, first value "
-            f"{array.flat[0]!r}). Use a DataFrame with category columns, or pass a "
+    missing = int(pd.isna(array).sum()) if array.dtype.kind == "O" else 0
+    if missing:
+        return DataError(
+            f"{what} must be known everywhere, but got {missing} missing values among "
+            f"{array.size}. Drop those rows, or pass a preprocessor that fills them."
+        )
+    if isinstance(first, str | bytes):
+        return DataError(
+            f"{what} must be numbers, but got text (dtype {array.dtype}, first value "
+            f"{first!r}). Use a DataFrame with category columns, or pass a "
             "preprocessor, e.g. OneHotEncoder()."
         )
-    return array
-
-
-def _checked(array: np.ndarray) -> np.ndarray:
-    check_finite_inputs(array)
-    return array
+    return DataError(
+        f"{what} must be numbers, but got dtype {array.dtype}, whose first value is "
+        f"{first!r} of type {type(first).__name__}. Rows of different lengths? Pad "
+        "them; mixed columns? Use a DataFrame."
+    )
 
 
 def _bad_columns(x: Any, bad: np.ndarray) -> str:
@@ -213,5 +263,7 @@ def n_rows(values: Any) -> int:
 def _common_length(lengths: dict[str, int]) -> int:
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
-        raise DataError(f"All inputs must have as many rows, but got {shown}.")
+        raise DataError(
+            f"All inputs and outputs must have as many rows, but got {shown}."
+        )
     return next(iter(lengths.values()), 0)

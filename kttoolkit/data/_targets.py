@@ -1,51 +1,95 @@
 """Checks and conversions of y: numbers, classes, one-hot, several outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.sparse
 
+from kttoolkit.data._arrays import as_array, as_float32
 from kttoolkit.exceptions import DataError
 
 Task = Literal["binary", "multiclass", "multilabel", "regression", "other"]
+Targets = tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]
+
+_TASKS = ("classification", "regression")
 
 
-def as_targets(
-    y: Any, task: str | None
-) -> tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]:
+def as_targets(y: Any, task: str | None) -> Targets:
+    if task is not None and task not in _TASKS:
+        raise DataError(f"task must be one of {_TASKS} or None, but got {task!r}.")
     if y is None:
         return None, "other", None, ()
-    if scipy.sparse.issparse(y):
-        raise DataError(
-            f"y must be dense, but got a sparse matrix of shape {y.shape}. "
-            "Pass y.toarray()."
-        )
     if isinstance(y, Mapping):
-        parts = {name: _as_output(part, str(name)) for name, part in y.items()}
+        parts = {name: _as_output(part, f"y[{name!r}]") for name, part in y.items()}
         return parts, "other", None, ()
     if isinstance(y, list) and y and all(isinstance(p, np.ndarray) for p in y):
-        return [_as_output(p, str(i)) for i, p in enumerate(y)], "other", None, ()
-    declared: tuple[Any, ...] = ()
-    if isinstance(y, pd.DataFrame):
-        y = y.iloc[:, 0] if y.shape[1] == 1 else y.to_numpy()
-    if isinstance(y, pd.Series):
-        if isinstance(y.dtype, pd.CategoricalDtype):
-            declared = tuple(y.cat.categories)
-        _check_no_missing(int(y.isna().sum()), len(y))
-        y = y.to_numpy()
-    array = np.asarray(y)
-    _check_finite_targets(array)
-    return _classify(array, task, declared)
+        outputs = [_as_output(part, f"y[{index}]") for index, part in enumerate(y)]
+        return outputs, "other", None, ()
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    categories = getattr(getattr(y, "dtype", None), "categories", ())
+    return _classify(as_known_array(y), task, tuple(categories))
 
 
-def _classify(
-    y: np.ndarray, task: str | None, declared: tuple[Any, ...]
-) -> tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]:
-    if y.ndim == 2 and y.shape[1] > 1:
+def as_targets_like(
+    y: Any, known: Any, task: Task, classes: tuple[Any, ...]
+) -> Targets:
+    if y is None:
+        return None, task, None, classes
+    if not classes:
+        coded = as_targets(y, "regression")[0]
+        if isinstance(coded, np.ndarray) and isinstance(known, np.ndarray):
+            coded = coded.astype(known.dtype, copy=False)
+        return coded, task, None, ()
+    array = as_known_array(y)
+    one_hot = known.ndim == 2 and known.shape[1] > 1
+    if one_hot and array.shape[1:] == known.shape[1:]:
+        coded = as_float32(array, "y")
+        return coded, task, coded.argmax(axis=1), classes
+    if one_hot or array.size != len(array):
+        trained = "".join(f", {size}" for size in known.shape[1:])
+        raise DataError(
+            "y must have the form that was trained on, shape "
+            f"(n_samples{trained}), but got shape {array.shape}."
+        )
+    flat = array.reshape(-1)
+    numbers = _class_numbers(flat, classes)
+    if (numbers < 0).any():
+        unknown = sorted(set(map(str, flat[numbers < 0])))[:5]
+        raise DataError(
+            f"y must hold classes that were trained on, {list(classes)[:10]}, but got "
+            f"{unknown}."
+        )
+    return numbers.reshape(-1, *known.shape[1:]), task, numbers, classes
+
+
+def as_known_array(y: Any, what: str = "y") -> np.ndarray:
+    array = as_array(y, what)
+    if array.ndim == 0 or not array.size:
+        raise DataError(
+            f"{what} must hold a value for every row, but got shape {array.shape} of "
+            f"type {type(y).__name__}."
+        )
+    if array.dtype.kind in "mMcV":
+        raise DataError(
+            f"{what} must be numbers, text or categories, but got dtype {array.dtype}. "
+            "Turn dates into numbers first, e.g. (y - y.min()).days."
+        )
+    missing = int(pd.isna(array).sum())
+    infinite = int(np.isinf(array).sum()) if array.dtype.kind == "f" else 0
+    if missing or infinite:
+        raise DataError(
+            f"{what} must be known and finite for every row, but got {missing} NaN and "
+            f"{infinite} infinite values among {array.size}. Drop those rows."
+        )
+    return array
+
+
+def _classify(y: np.ndarray, task: str | None, declared: tuple[Any, ...]) -> Targets:
+    if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1):
         return _classify_matrix(y, task)
-    flat = y.reshape(len(y))
+    flat = y.reshape(-1)
     is_text = y.dtype.kind not in "iuf"
     if task == "regression" or (
         task is None and not is_text and not declared and not _looks_discrete(flat)
@@ -53,79 +97,95 @@ def _classify(
         if is_text:
             raise DataError(
                 "y must be numbers for regression, but got values like "
-                f"{flat[0]!r} (dtype {y.dtype})."
+                f"{flat.tolist()[0]!r} (dtype {y.dtype})."
             )
-        return y.astype("float32", copy=False), "regression", None, ()
-    names = declared or tuple(np.unique(flat).tolist())
-    if len(set(flat.tolist())) < 2:
+        return as_float32(y, "y"), "regression", None, ()
+    if y.dtype.kind == "f" and not declared and not _are_whole(flat):
+        return _as_probabilities(y)
+    names = declared or _class_names(flat)
+    numbers = _class_numbers(flat, names)
+    if (numbers == numbers[0]).all():
         raise DataError(
             "y must hold at least two classes, but got only "
-            f"{flat[0]!r} in all {len(flat)} rows."
+            f"{flat.tolist()[0]!r} in all {len(flat)} rows."
         )
-    numbers = pd.Categorical(flat, categories=names).codes.astype("int64")
     kind: Task = "binary" if len(names) == 2 else "multiclass"
     return numbers.reshape(y.shape), kind, numbers, names
 
 
-def _classify_matrix(
-    y: np.ndarray, task: str | None
-) -> tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]:
-    is_binary = np.isin(y, (0, 1)).all()
-    if task == "regression" or not is_binary:
-        return y.astype("float32", copy=False), "regression", None, ()
-    if not (y.sum(axis=1) == 1).all():
-        return y.astype("float32", copy=False), "multilabel", None, ()
-    labels = y.argmax(axis=1)
+def _classify_matrix(y: np.ndarray, task: str | None) -> Targets:
+    if y.dtype.kind not in "biufO":
+        raise DataError(
+            "y of several columns must be numbers, but got text (dtype "
+            f"{y.dtype}). Encode it first, or pass one column."
+        )
+    numbers = as_float32(y, "y")
+    is_binary = y.ndim == 2 and np.isin(numbers, (0, 1)).all()
+    if task == "regression" or (task is None and y.ndim == 2 and not is_binary):
+        return numbers, "regression", None, ()
+    if not is_binary:
+        # Probabilities, or the class of every step or pixel: for the loss to read.
+        return y if y.dtype.kind in "iu" else numbers, "other", None, ()
+    if not (numbers.sum(axis=1) == 1).all():
+        return numbers, "multilabel", None, ()
+    labels = numbers.argmax(axis=1)
     if len(np.unique(labels)) < 2:
         raise DataError(
             "y must hold at least two classes, but every one-hot row marks column "
             f"{int(labels[0])}."
         )
-    return (
-        y.astype("float32", copy=False),
-        "multiclass",
-        labels,
-        tuple(range(y.shape[1])),
+    return numbers, "multiclass", labels, tuple(range(y.shape[1]))
+
+
+def _as_probabilities(y: np.ndarray) -> Targets:
+    if y.min() < 0 or y.max() > 1:
+        raise DataError(
+            "y must hold classes for classification, but got continuous values from "
+            f"{y.min():g} to {y.max():g}. Pass task='regression', or cut them into "
+            "classes (pandas.cut)."
+        )
+    return as_float32(y, "y"), "other", None, ()
+
+
+def _class_names(flat: np.ndarray) -> tuple[Any, ...]:
+    try:
+        return tuple(sorted(set(flat.tolist())))
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in flat})
+        raise DataError(
+            f"Classes must be all text or all numbers, but y holds {kinds}. Use "
+            "y.astype(str)."
+        ) from error
+
+
+def _class_numbers(flat: np.ndarray, names: tuple[Any, ...]) -> np.ndarray:
+    """Return the position of each value in `names`, -1 where it is not there."""
+    numbers = {name: number for number, name in enumerate(names)}
+    values = flat.tolist()
+    return np.array(
+        [numbers.get(v, -1) if isinstance(v, Hashable) else -1 for v in values],
+        dtype="int64",
     )
 
 
 def _looks_discrete(values: np.ndarray) -> bool:
     """Whole numbers with few different values are taken for classes."""
-    if values.dtype.kind == "f" and not np.equal(np.mod(values, 1), 0).all():
+    if not _are_whole(values):
         return False
     n_unique = len(np.unique(values))
     limit = 2 if values.dtype.kind == "f" else max(2, min(100, len(values) // 5))
     return n_unique <= limit
 
 
-def _as_output(part: Any, name: str) -> np.ndarray:
-    array = np.asarray(part)
+def _are_whole(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.equal(np.mod(values, 1), 0).all())
+
+
+def _as_output(part: Any, what: str) -> np.ndarray:
+    array = as_known_array(part, what)
     if array.dtype.kind not in "iufb":
         raise DataError(
-            f"y[{name!r}] must be numbers, but got dtype {array.dtype}. Encode the "
-            "outputs of a multi-output model first, e.g. with LabelEncoder()."
+            f"{what} must be numbers, but got dtype {array.dtype}. Encode the outputs "
+            "of a multi-output model first, e.g. with LabelEncoder()."
         )
-    _check_finite_targets(array, f"y[{name!r}]")
     return array
-
-
-def _check_finite_targets(y: np.ndarray, what: str = "y") -> None:
-    if y.dtype.kind == "O":
-        _check_no_missing(int(pd.isna(y).sum()), len(y))
-        return
-    if y.dtype.kind != "f":
-        return
-    nans, infs = int(np.isnan(y).sum()), int(np.isinf(y).sum())
-    if nans or infs:
-        raise DataError(
-            f"{what} must be finite, but got {nans} NaN and {infs} infinite values "
-            f"among {y.size}. Drop those rows."
-        )
-
-
-def _check_no_missing(missing: int, size: int) -> None:
-    if missing:
-        raise DataError(
-            f"y must be known for every row, but got {missing} NaN among {size}. "
-            "Drop those rows."
-        )

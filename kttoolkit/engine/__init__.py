@@ -9,10 +9,18 @@ from kttoolkit.engine._base import (
     trainable_size,
 )
 from kttoolkit.engine._reference import ReferenceEngine
-from kttoolkit.engine._weights import best_file, last_file, restore, save
+from kttoolkit.engine._weights import (
+    CHECKPOINT_FILE,
+    best_file,
+    last_file,
+    publish,
+    restore,
+    save,
+)
 from kttoolkit.exceptions import SearchError
 
 __all__ = [
+    "CHECKPOINT_FILE",
     "Engine",
     "FitPlan",
     "ModelFactory",
@@ -22,6 +30,7 @@ __all__ = [
     "choose",
     "fit_arguments",
     "last_file",
+    "publish",
     "restore",
     "save",
     "trainable_size",

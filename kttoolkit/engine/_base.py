@@ -16,6 +16,13 @@ from kttoolkit.exceptions import OversizedModelError, SearchSpaceError
 from kttoolkit.scoring import FoldFit, ObjectiveLike
 
 
+class InvalidModelError(SearchSpaceError, keras_tuner.errors.FatalTypeError):
+    """The build function returned something that cannot be trained.
+
+    It is Keras Tuner's error too, which ends a search that is under way.
+    """
+
+
 class Observer(Protocol):
     """Is told how a trial gets on; lives in the process that trains."""
 
@@ -59,7 +66,7 @@ class ModelFactory:
             A model, compiled unless the hypermodel has a `fit` of its own.
 
         Raises:
-            SearchSpaceError: if `build` returns no model, or an uncompiled one.
+            InvalidModelError: if `build` returns no model, or an uncompiled one.
             OversizedModelError: if it is larger than `max_model_size`.
         """
         if self.distribution_strategy is None:
@@ -86,24 +93,32 @@ class ModelFactory:
             The model.
 
         Raises:
-            SearchSpaceError: if `build` returns no model, or an uncompiled one.
+            InvalidModelError: if `build` returns no model, or an uncompiled one.
         """
         model = self.hypermodel.build(hp)
         if not isinstance(model, keras.Model):
-            raise SearchSpaceError(
-                "The build function must return a keras.Model, but got "
+            raise InvalidModelError(
+                "Expected the model-building function to return a keras.Model, but got "
                 f"{model!r} of type {type(model).__name__}. Is `return model` missing?"
             )
         if self.compile_overrides:
-            model.compile(**{**_compiled_with(model), **self.compile_overrides})
+            model.compile(**{**_compiled_with(model), **self._fresh_overrides()})
         if not model.compiled and not self.has_own_fit:
-            raise SearchSpaceError(
+            raise InvalidModelError(
                 "The build function must return a compiled model, but "
                 f"{type(model).__name__} {model.name!r} is not compiled. Call "
                 "model.compile(optimizer=..., loss=..., metrics=[...]) before "
                 "returning it."
             )
         return model
+
+    def _fresh_overrides(self) -> dict[str, Any]:
+        """Copy an optimizer object, since one cannot serve two models."""
+        optimizer = self.compile_overrides.get("optimizer")
+        if optimizer is None or isinstance(optimizer, str):
+            return dict(self.compile_overrides)
+        copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+        return {**self.compile_overrides, "optimizer": copy}
 
     @property
     def has_own_fit(self) -> bool:

@@ -16,6 +16,10 @@ from kttoolkit.exceptions import MissingDependencyError, SearchError
 from kttoolkit.scoring import ObjectiveLike
 
 
+class CallbackError(SearchError, keras_tuner.errors.FatalValueError):
+    """A callback cannot be used in a search; Keras Tuner's error too."""
+
+
 class EpochRecorder(keras.callbacks.Callback):
     """Keeps every epoch's metrics and, in memory, the weights of the best epoch.
 
@@ -114,17 +118,17 @@ def copy_callbacks(
         Copies.
 
     Raises:
-        SearchError: if one cannot be copied.
+        CallbackError: if one cannot be copied.
     """
     copies = []
     for callback in callbacks:
         try:
             copies.append(copy.deepcopy(callback))
         except Exception as error:
-            raise SearchError(
-                "Callbacks must survive copy.deepcopy, because every fold gets its "
-                f"own copy, but {callback!r} does not: {error}. Open files and "
-                "connections in its on_train_begin instead of its constructor."
+            raise CallbackError(
+                "All callbacks used during a search should be deep-copyable, because "
+                f"every fold gets its own, but {callback!r} is not: {error}. Open "
+                "files and connections in its on_train_begin, not in its constructor."
             ) from error
     return copies
 

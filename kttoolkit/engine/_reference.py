@@ -22,9 +22,20 @@ from kttoolkit.engine._base import (
     Training,
     trainings,
 )
-from kttoolkit.engine._callbacks import EpochRecorder, assemble_callbacks
-from kttoolkit.engine._weights import best_file, last_file, restore, save
+from kttoolkit.engine._callbacks import (
+    EpochRecorder,
+    assemble_callbacks,
+    copy_callbacks,
+)
+from kttoolkit.engine._weights import (
+    BUILD_CONFIG_FILE,
+    best_file,
+    last_file,
+    restore,
+    save,
+)
 from kttoolkit.exceptions import ObjectiveError
+from kttoolkit.files import write_json
 from kttoolkit.scoring import FoldFit, ObjectiveLike, best_index, check_finite
 
 
@@ -44,6 +55,7 @@ class ReferenceEngine(Engine):
     ) -> tuple[FoldFit, ...]:
         """Train every fold and execution, one after the other."""
         fits = []
+        copy_callbacks(plan.callbacks)
         sources = trainings(folds, plan)
         for source in sources:
             observer.fold_started(source.split, len(sources))
@@ -86,14 +98,22 @@ def _train(
         hp, model, *training.args, callbacks=callbacks, **training.kwargs
     )
     history = _as_history(result, recorder, plan.objective)
-    if plan.directory is not None:
-        Path(plan.directory).mkdir(parents=True, exist_ok=True)
-        if plan.keep_last:
-            save(model, last_file(plan.directory, training.split))
-        if recorder.best_weights is not None:
-            model.set_weights(recorder.best_weights)
-        save(model, best_file(plan.directory, training.split))
+    if plan.directory is not None and model.built:
+        _keep(model, recorder, plan, training.split)
     return history
+
+
+def _keep(
+    model: keras.Model, recorder: EpochRecorder, plan: FitPlan, split: int
+) -> None:
+    folder = Path(str(plan.directory))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
+    if plan.keep_last:
+        save(model, last_file(folder, split))
+    if recorder.best_weights is not None:
+        model.set_weights(recorder.best_weights)
+    save(model, best_file(folder, split))
 
 
 def _sample(training: Training) -> Any:
@@ -121,8 +141,8 @@ def _as_history(
         history = {name: (float(value),) for name, value in result.items()}
     elif isinstance(result, bool) or not _is_number(result):
         raise keras_tuner.errors.FatalTypeError(
-            "HyperModel.fit must return a History, a dictionary of metrics or a "
-            f"number, but got {result!r} of type {type(result).__name__}."
+            "Expected what is returned by HyperModel.fit() to be one of History, "
+            f"dictionary or number, but got {result!r} of type {type(result).__name__}."
         )
     else:
         history = {objective.name: (float(result),)}
@@ -140,6 +160,11 @@ def _with_objective(
         {name: values[i] for name, values in history.items() if i < len(values)}
         for i in range(n_epochs)
     ]
+    if objective.name == "default_objective":
+        raise keras_tuner.errors.FatalTypeError(
+            "Expected what is returned by HyperModel.fit() to be a single float when "
+            f"no objective is given, but got {sorted(history)}. Name the objective."
+        )
     if not epochs or not objective.has_value(epochs[0]):  # type: ignore[attr-defined]
         raise ObjectiveError(
             f"The objective must be among what the model reports, but "

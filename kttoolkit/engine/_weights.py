@@ -1,12 +1,17 @@
 """Weights on disk: one file a training for its best epoch, one for its last."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from kttoolkit.exceptions import TrialError
+
+# Keras Tuner's own names, so that it can open our project folders.
+BUILD_CONFIG_FILE = "build_config.json"
+CHECKPOINT_FILE = "checkpoint.weights.h5"
 
 
 def best_file(directory: str | Path, split: int) -> Path:
@@ -68,3 +73,22 @@ def restore(model: keras.Model, path: Path, sample: Any) -> None:
     if model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
     model.load_weights(path)
+
+
+def publish(directory: str | Path, split: int) -> None:
+    """Name one training's weights as Keras Tuner names a trial's checkpoint.
+
+    Args:
+        directory: the trial's folder.
+        split: the training to publish.
+    """
+    source, target = best_file(directory, split), Path(directory) / CHECKPOINT_FILE
+    if not source.exists():
+        return
+    partial = target.with_name(f".{os.getpid()}.{target.name}")
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, partial)
+    partial.replace(target)

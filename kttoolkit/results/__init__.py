@@ -1,6 +1,5 @@
 """Results of a search: opened, tabled and saved without TensorFlow."""
 
-from kttoolkit.results._files import read_json, write_json
 from kttoolkit.results._record import (
     RECORD_FILE,
     SPLITS_FILE,
@@ -20,8 +19,6 @@ __all__ = [
     "Trainer",
     "TrialRecord",
     "TuneResult",
-    "read_json",
     "read_records",
     "read_result",
-    "write_json",
 ]

@@ -8,6 +8,11 @@ import pandas as pd
 
 from kttoolkit.results._record import TrialRecord
 
+_FOLD_COLUMNS = (
+    "trial", "split", "fold", "execution", "seed", "n_train", "n_test", "best_epoch",
+    "epochs", "seconds",
+)  # fmt: skip
+
 
 def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
     """Return one row a trial, with scikit-learn's column names.
@@ -63,7 +68,8 @@ def folds_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
             }
             row |= {name: values[index] for name, values in record.splits.items()}
             rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=None if rows else list(_FOLD_COLUMNS))
+    return frame.astype({"best_epoch": "Int64"})
 
 
 def curves_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
@@ -100,7 +106,8 @@ def ranks(records: Sequence[TrialRecord]) -> "pd.Series[Any]":
         Series of dtype Int64, missing where a trial did not complete.
     """
     scores = pd.Series([record.score for record in records], dtype=float)
-    ascending = not records or records[0].direction == "min"
+    done = (record.direction for record in records if record.status == "completed")
+    ascending = next(done, "min") == "min"
     return scores.rank(method="min", ascending=ascending).astype("Int64")
 
 

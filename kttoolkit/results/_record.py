@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from kttoolkit.exceptions import StudyFolderError
-from kttoolkit.results._files import read_json, write_json
+from kttoolkit.files import read_json, write_json
 from kttoolkit.scoring import FoldFit, best_index
 
 RECORD_FILE = "folds.json"
 STUDY_FILE = "study.json"
 SPLITS_FILE = "splits.npz"
 FORMAT = 1
+_JSON_TYPES = (str, int, float, np.generic)
 
 Status = Literal["completed", "failed", "skipped"]
 
@@ -99,8 +100,7 @@ class TrialRecord:
         path = folder / RECORD_FILE
         if not path.exists():
             return None
-        state = dict(read_json(path))
-        _check_format(state.pop("format", None), path)
+        state = _read_state(path, "a trial")
         try:
             fits = tuple(FoldFit.from_json(fit) for fit in state["fits"])
             splits = {k: tuple(v) for k, v in state["splits"].items()}
@@ -152,7 +152,10 @@ class Study:
         Args:
             folder: the study folder.
         """
-        write_json(folder / STUDY_FILE, {"format": FORMAT, **asdict(self)})
+        # pandas.cut names classes by intervals, which JSON does not have.
+        classes = [c if isinstance(c, _JSON_TYPES) else str(c) for c in self.classes]
+        state = {"format": FORMAT, **asdict(self), "classes": classes}
+        write_json(folder / STUDY_FILE, state)
 
     @classmethod
     def read(cls, folder: Path) -> "Study":
@@ -168,10 +171,7 @@ class Study:
             StudyFolderError: if it is missing, damaged or of a later format.
         """
         path = folder / STUDY_FILE
-        state = read_json(path)
-        if not isinstance(state, dict):
-            raise StudyFolderError(f"{path} must hold a study, but holds {state!r}.")
-        _check_format(state.pop("format", None), path)
+        state = _read_state(path, "a study")
         try:
             return cls(**{**state, "classes": tuple(state.get("classes", ()))})
         except TypeError as error:
@@ -196,9 +196,14 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     return tuple(sorted(records, key=lambda r: (len(r.trial_id), r.trial_id)))
 
 
-def _check_format(found: Any, path: Path) -> None:
+def _read_state(path: Path, what: str) -> dict[str, Any]:
+    state = read_json(path)
+    if not isinstance(state, dict):
+        raise StudyFolderError(f"{path} must hold {what}, but it holds {state!r}.")
+    found = state.pop("format", None)
     if found != FORMAT:
         raise StudyFolderError(
             f"{path} must be of format {FORMAT}, but it is of format {found!r}. "
             "Open it with the version of kttoolkit that wrote it."
         )
+    return state

@@ -2,6 +2,7 @@
 
 import html
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
-from kttoolkit.results._files import read_json
+from kttoolkit.files import read_json
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._record import (
     RECORD_FILE,
@@ -98,9 +99,15 @@ class TuneResult:
             raise ResultError(
                 f"Row numbers are kept for searches on arrays, but {path} is missing."
             )
-        with np.load(path, allow_pickle=False) as file:
-            n_folds = len(file.files) // 2
-            return tuple((file[f"train{k}"], file[f"test{k}"]) for k in range(n_folds))
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                numbers = range(len(file.files) // 2)
+                return tuple((file[f"train{k}"], file[f"test{k}"]) for k in numbers)
+        except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise StudyFolderError(
+                f"{path} must hold row numbers, but it is damaged: {error}. Restore it "
+                "from a copy."
+            ) from error
 
     @property
     def failures(self) -> "pd.Series[int]":
@@ -254,9 +261,9 @@ class TuneResult:
             StudyFolderError: if something is there already.
         """
         target = Path(directory)
-        if target.exists() and any(target.iterdir()):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise StudyFolderError(
-                f"A result is saved to an empty folder, but {target} is not. Choose "
+                f"A result is saved to an empty folder, but {target} is none. Choose "
                 "another one."
             )
         target.mkdir(parents=True, exist_ok=True)
@@ -269,7 +276,8 @@ class TuneResult:
             folder.mkdir()
             is_best = record.score == record.score and record is self.best_trial
             for path in source.iterdir():
-                if path.name in {RECORD_FILE, "trial.json"} or is_best:
+                is_wanted = is_best or path.name in {RECORD_FILE, "trial.json"}
+                if is_wanted and path.is_file():
                     shutil.copy2(path, folder / path.name)
         return target
 

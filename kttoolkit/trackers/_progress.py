@@ -167,7 +167,7 @@ class _NotebookLive:
 
         self._handle = display(HTML(""), display_id=True)
 
-    def update(self, shown: RenderableType, *, refresh: bool) -> None:
+    def update(self, shown: RenderableType, **_: bool) -> None:
         """Replace what is shown."""
         from IPython.display import HTML  # noqa: PLC0415
 

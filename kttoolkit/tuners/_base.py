@@ -7,6 +7,7 @@ overrides what it always did and finds folds below.
 
 import json
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ import keras_tuner
 
 from kttoolkit.cv import Folds, as_folds
 from kttoolkit.data import TrainingData, as_training_data
-from kttoolkit.engine import FitPlan, ModelFactory, best_file, choose, restore
+from kttoolkit.engine import (
+    CHECKPOINT_FILE,
+    FitPlan,
+    ModelFactory,
+    choose,
+    publish,
+    restore,
+)
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import (
     CrossValidationError,
@@ -25,14 +33,16 @@ from kttoolkit.exceptions import (
     SearchError,
     TrialError,
 )
+from kttoolkit.files import write_json
 from kttoolkit.probe import task_of
-from kttoolkit.results import TrialRecord, write_json
+from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
     EPOCH_SELECTIONS,
     EpochSelection,
     FoldFit,
     TrialScore,
     aggregate,
+    best_index,
 )
 from kttoolkit.trackers import Tracker, Trackers
 from kttoolkit.tuners import _compat
@@ -80,6 +90,11 @@ class FoldTuner(keras_tuner.Tuner):
         timeout: float | None = None,
         **kwargs: Any,
     ) -> None:
+        if hypermodel is None and _keeps_run_trial(type(self)):
+            raise SearchError(
+                "hypermodel must be a build function or a HyperModel unless a tuner "
+                "overrides run_trial. Received `hypermodel=None`."
+            )
         choose(engine)
         if epoch_selection not in EPOCH_SELECTIONS:
             raise SearchError(
@@ -140,6 +155,8 @@ class FoldTuner(keras_tuner.Tuner):
         Returns:
             One `keras.callbacks.History` for each training.
         """
+        if self._overrides_build_and_fit():
+            return super().run_trial(trial, *fit_args, **fit_kwargs)
         data, folds, args = None, None, fit_args
         callbacks = fit_kwargs.pop("callbacks", None) or []
         if self._uses_folds:
@@ -159,6 +176,9 @@ class FoldTuner(keras_tuner.Tuner):
         )
         trial.hyperparameters = outcome.hyperparameters
         self._fits[trial.trial_id] = outcome.fits
+        values = self._score(outcome.fits).splits[self.oracle.objective.name]
+        best = best_index(values, self.oracle.objective.direction)
+        publish(self.get_trial_dir(trial.trial_id), best)
         return [as_history(fit) for fit in outcome.fits]
 
     def _run_and_update_trial(
@@ -174,6 +194,12 @@ class FoldTuner(keras_tuner.Tuner):
         elif results is None and self.oracle.get_trial(trial.trial_id).metrics.exists(
             self.oracle.objective.name
         ):
+            warnings.warn(
+                "run_trial should return the metrics; reporting them to "
+                "oracle.update_trial is Keras Tuner's deprecated way.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             return
         else:
             _compat.validate_trial_results(
@@ -244,9 +270,7 @@ class FoldTuner(keras_tuner.Tuner):
                 Path(self._get_build_config_fname(trial.trial_id)).read_text("utf-8")
             )
             model.build_from_config(config)
-        record = TrialRecord.read(Path(folder))
-        split = 0 if record is None else record.best_split
-        restore(model, best_file(folder, split), None)
+        restore(model, Path(folder) / CHECKPOINT_FILE, None)
         return model
 
     def _factory(self) -> ModelFactory:
@@ -305,6 +329,19 @@ class FoldTuner(keras_tuner.Tuner):
     @property
     def _uses_folds(self) -> bool:
         return self.cv is not None or self.preprocessor is not None
+
+    def _overrides_build_and_fit(self) -> bool:
+        """Whether a subclass took Keras Tuner's private hook, as AutoKeras does."""
+        hook = getattr(self._build_and_fit_model, "__func__", None)
+        if hook is keras_tuner.Tuner._build_and_fit_model:  # noqa: SLF001
+            return False
+        if self._uses_folds:
+            raise SearchError(
+                "Folds are trained through HyperModel.fit, but "
+                f"{type(self).__name__} overrides _build_and_fit_model. Override "
+                "HyperModel.fit instead, or pass cv=None."
+            )
+        return True
 
     def _score(self, fits: tuple[FoldFit, ...]) -> TrialScore:
         return aggregate(
@@ -399,3 +436,8 @@ class FoldTuner(keras_tuner.Tuner):
         """End the search if its time is over."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise SearchStopped
+
+
+def _keeps_run_trial(cls: type[FoldTuner]) -> bool:
+    inherited = (FoldTuner.run_trial, keras_tuner.Hyperband.run_trial)
+    return cls.run_trial in inherited

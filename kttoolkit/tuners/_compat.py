@@ -26,7 +26,8 @@ from keras_tuner.src.engine.hyperparameters import hp_types
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from kttoolkit.exceptions import OversizedModelError, StudyFolderError
-from kttoolkit.results import RECORD_FILE, write_json
+from kttoolkit.files import write_json
+from kttoolkit.results import RECORD_FILE
 
 CHECKED = ("1.4.8", "1.4.8")
 GRID_POINTS = 10
@@ -150,6 +151,13 @@ class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
         return super()._register(mended(hyperparameter), overwrite)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, keras_tuner.HyperParameters):
+            return NotImplemented
+        return bool(self.get_config() == other.get_config())
+
+    __hash__ = None  # type: ignore[assignment]
+
     def copy(self) -> "HyperParameters":
         """Return an independent copy."""
         return as_hyperparameters(super().copy())
@@ -206,6 +214,7 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         self._display = Display(oracle=self)
 
     hyperparameters: HyperParameters
+    trials: dict[str, Any]
 
     def attempts(self, trial_id: str) -> int:
         """Return how often a trial has been run to its end already."""
@@ -283,10 +292,10 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
                 "copy, or start another one with overwrite=True or another "
                 "project_name."
             ) from error
-        for trial_id in set(self.trials) - set(self.start_order):
-            # Its files were written, the oracle's state was not: it will be
-            # proposed again, with the same values.
-            del self.trials[trial_id]
+        # In the order of their proposal, as before. A trial whose files were
+        # written when the oracle's state was not is left out: it will be proposed
+        # again, with the same values.
+        self.trials = {name: self.trials[name] for name in self.start_order}
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]
             if trial.status in {"COMPLETED", "FAILED"}:

@@ -159,9 +159,9 @@ class Hyperband(keras_tuner.Hyperband, FoldTuner):  # type: ignore[misc]
         allow_new_entries: whether the build function may ask for others.
         max_retries_per_trial: how often a failed trial is run again.
         max_consecutive_failed_trials: failures in a row that end the search.
-        **kwargs: `max_trials` (a cap on all rungs together), `cv`, `engine`,
-            `preprocessor` and others of `kttoolkit.tuners.FoldTuner`, and those of
-            `keras_tuner.Tuner`.
+        max_trials: the most trials, all rungs together; no cap if left out.
+        **kwargs: `cv`, `engine`, `preprocessor` and others of
+            `kttoolkit.tuners.FoldTuner`, and those of `keras_tuner.Tuner`.
 
     Example:
         >>> from kttoolkit import Hyperband

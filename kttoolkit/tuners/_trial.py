@@ -80,6 +80,10 @@ def named_arguments(
 ) -> tuple[dict[str, Any], Any, dict[str, Any]]:
     """Tell the rows from the other arguments of `fit`.
 
+    Args:
+        args: positional ones, in the order of `keras.Model.fit`.
+        kwargs: those by name.
+
     Returns:
         Inputs (x, y, sample_weight, validation_data, validation_split), groups,
         and all other arguments by name.
