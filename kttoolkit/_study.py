@@ -1,10 +1,12 @@
 """The study folder: its name, what it must agree with, what is written at once."""
 
+import contextlib
 import datetime as dt
 import hashlib
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,26 @@ def write_study(
         np.savez_compressed(partial, **arrays)
         partial.replace(folder / SPLITS_FILE)
     replace(study, versions=versions()).write(folder)
+
+
+@contextlib.contextmanager
+def leaving_no_trace(folder: Path) -> Iterator[None]:
+    """Take an empty folder away again if what made it fails.
+
+    Args:
+        folder: the study folder.
+
+    Yields:
+        Nothing.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,13 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit._problem import Problem, Request, pose
-from kttoolkit._study import check_same_study, fingerprint, study_folder, write_study
+from kttoolkit._study import (
+    check_same_study,
+    fingerprint,
+    leaving_no_trace,
+    study_folder,
+    write_study,
+)
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
@@ -173,7 +179,8 @@ def tune(
     study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
     if earlier is not None:
         check_same_study(earlier, study, folder)
-    search = _make_tuner(tuner, problem, seed, budgets, options)
+    with leaving_no_trace(folder):
+        search = _make_tuner(tuner, problem, seed, budgets, options)
     write_study(folder, study, problem.folds, problem.rows)
     arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
     trainer = StudyTrainer(
@@ -208,6 +215,9 @@ def _run(
     )
     if problem.folds is None:
         arguments["validation_data"] = validation_data
+        if hasattr(problem.data.x, "element_spec"):
+            # Keras warns that it cannot shuffle a dataset, which no one asked for.
+            arguments.setdefault("shuffle", False)
     try:
         search.search(problem.data if problem.folds else problem.data.x,
                       **{"verbose": 0, **arguments})  # fmt: skip

@@ -226,7 +226,8 @@ def _inputs_of(model: keras.Model) -> Any:
             "An ensemble needs models with declared inputs, but "
             f"{type(model).__name__} has none. Start it with keras.Input(shape=...)."
         )
-    return getattr(model, "input", inputs)
+    # A Sequential model that was never called has no `input`, but always one.
+    return getattr(model, "input", inputs[0] if len(inputs) == 1 else inputs)
 
 
 def _predict(model: keras.Model, rows: TrainingData) -> np.ndarray:

@@ -100,7 +100,7 @@ class TuneResult:
                 f"Row numbers are kept for searches on arrays, but {path} is missing."
             )
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream) as file:
                 numbers = range(len(file.files) // 2)
                 return tuple((file[f"train{k}"], file[f"test{k}"]) for k in numbers)
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
@@ -299,7 +299,7 @@ class TuneResult:
         if counts["completed"]:
             best = self.best_trial
             values = ", ".join(
-                f"{k}={_shown(v)}" for k, v in best.values.items() if "/" not in k
+                f"{k}={_shown(v)}" for k, v in best.values.items() if _is_asked(k)
             )
             lines += [
                 f"best {self.study.objective}: {best.score:.4f} ± {best.std:.4f} "
@@ -320,9 +320,9 @@ class TuneResult:
         objective = self.study.objective
         columns = [
             c
-            for c in self.trials
+            for c in map(str, self.trials)
             if c in {"rank", "trial", f"mean_{objective}", f"std_{objective}"}
-            or (str(c).startswith("param_") and "/" not in str(c))
+            or (c.startswith("param_") and _is_asked(c.removeprefix("param_")))
         ]
         table = self.trials.sort_values("rank")[columns].head(10)
         rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
@@ -353,6 +353,11 @@ def read_result(directory: str | Path, *, trainer: Trainer | None = None) -> Tun
     test = folder / TEST_FILE
     metrics = read_json(test) if test.exists() else {}
     return TuneResult(folder, study, read_records(folder), metrics, trainer)
+
+
+def _is_asked(name: str) -> bool:
+    """Tell a user's hyperparameter from Hyperband's own notes."""
+    return not name.startswith("tuner/")
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@ overrides what it always did and finds folds below.
 """
 
 import json
+import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -187,10 +188,13 @@ class FoldTuner(keras_tuner.Tuner):
         results: Any = self.run_trial(trial, *fit_args, **fit_kwargs)
         if trial.trial_id in self._fits and isinstance(results, list):
             score = self._score(self._fits[trial.trial_id])
-            metrics, step = (
-                dict(score.means),
-                round(sum(score.epochs) / len(score.epochs)) - 1,
-            )
+            name = self.oracle.objective.name
+            metrics = {
+                metric: value
+                for metric, value in score.means.items()
+                if metric == name or math.isfinite(value)
+            }
+            step = round(sum(score.epochs) / len(score.epochs)) - 1
         elif results is None and self.oracle.get_trial(trial.trial_id).metrics.exists(
             self.oracle.objective.name
         ):
