@@ -22,6 +22,7 @@ PREDICTIONS_FILE = "predictions.csv"
 TRIALS_FILE = "trials.csv"
 _TUNERS = ("hyperband", "random", "bayesian", "grid")
 _ROWS = 10
+_MISSING = "missing"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,20 +192,39 @@ def table_preprocessor(frame: pd.DataFrame) -> Any:
     from sklearn.compose import make_column_transformer  # noqa: PLC0415
     from sklearn.impute import SimpleImputer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
+    from sklearn.preprocessing import (  # noqa: PLC0415
+        FunctionTransformer,
+        OneHotEncoder,
+        StandardScaler,
+    )
 
     numbers = list(frame.select_dtypes(["number", "bool"]).columns)
     texts = [name for name in frame.columns if name not in numbers]
+    # The names of the categories, known beforehand as a dtype would know them: every
+    # fold then has the same columns, whichever of them its training rows hold.
+    known = [sorted({_MISSING, *frame[name].dropna().astype(str)}) for name in texts]
     return make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
         (
             make_pipeline(
-                SimpleImputer(strategy="constant", fill_value="missing"),
-                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                SimpleImputer(strategy="median", keep_empty_features=True),
+                StandardScaler(),
+            ),
+            numbers,
+        ),
+        (
+            make_pipeline(
+                FunctionTransformer(_as_text, feature_names_out="one-to-one"),
+                OneHotEncoder(
+                    categories=known, handle_unknown="ignore", sparse_output=False
+                ),
             ),
             texts,
         ),
     )
+
+
+def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype(object).where(frame.notna(), _MISSING).astype(str)
 
 
 def write_outputs(result: TuneResult) -> None:

@@ -417,6 +417,7 @@ def test_no_y_is_no_task():
         ((v for v in range(4)), "of type generator"),
         ([[1], [1, 2], [1], [2]], "y must be an array"),
         ([1, 0, 1], r"same number of rows, but got x: 4, y: 3"),
+        (np.zeros(3), "same number of rows, but got x: 4, y: 3"),
         ({"a": [1, 0, 1, 0], "b": [1]}, "as many rows, but got a: 4, b: 1"),
         ([1.0, np.nan, np.inf, 0], "1 NaN and 1 infinite values among 4"),
         ([[1.0], [np.nan], [0], [1]], "1 NaN and 0 infinite"),
@@ -448,8 +449,8 @@ def test_y_that_cannot_be_learnt_is_refused(y, message):
 
 
 def test_wrong_tasks_are_refused():
-    with pytest.raises(DataError, match=r"task must be one of.*'clasification'"):
-        coded([0, 1], task="clasification")
+    with pytest.raises(DataError, match=r"task must be one of.*'classify'"):
+        coded([0, 1], task="classify")
     with pytest.raises(DataError, match="for regression, but got values like 'a"):
         coded(["a", "b"], task="regression")
 

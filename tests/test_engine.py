@@ -168,7 +168,9 @@ def test_callbacks_are_copied_and_stop_each_fold(problem):
 def test_files_of_callbacks_are_kept_apart(problem, tmp_path):
     logger = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
     run(problem, callbacks=(logger,), label="0003")
-    written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.csv"))
+    written = sorted(
+        p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.csv")
+    )
     assert written == ["0003/split0/log.csv", "0003/split1/log.csv"]
 
 

@@ -237,8 +237,8 @@ def test_an_objective_that_is_not_reported_is_named():
 
 
 def test_an_unknown_selection_is_refused():
-    with pytest.raises(ObjectiveError, match=r"'common'\), but got 'comon'"):
-        aggregate([fit_of(1.0)], LOSS, epoch_selection="comon")
+    with pytest.raises(ObjectiveError, match=r"'common'\), but got 'usual'"):
+        aggregate([fit_of(1.0)], LOSS, epoch_selection="usual")
 
 
 def test_spread_is_numpys_standard_deviation():

@@ -52,7 +52,9 @@ def test_the_table_equals_a_plain_loop(tune, blobs):
     for trial in result.trials.to_dict("records"):
         scores = []
         for split, (train, test) in enumerate(result.splits):
-            row = result.folds.query(f"trial == '{trial['trial']}' and split == {split}")
+            row = result.folds.query(
+                f"trial == '{trial['trial']}' and split == {split}"
+            )
             scaler = StandardScaler().fit(x[train])
             keras.utils.set_random_seed(int(row["seed"].iloc[0]))
             hp = keras_tuner.HyperParameters()
@@ -242,7 +244,9 @@ def test_an_ensemble_averages_the_fold_models(tune, blobs):
     column = result.out_of_fold()
     trainer = result.trainer
     members = [
-        trainer._fold_model(result, result.best_trial, split).predict(blobs[0], verbose=0)
+        trainer._fold_model(result, result.best_trial, split).predict(
+            blobs[0], verbose=0
+        )
         for split in (0, 1)
     ]
     np.testing.assert_allclose(mean, np.mean(members, axis=0)[:, 0], rtol=1e-5)
@@ -254,7 +258,9 @@ def test_an_ensemble_averages_the_fold_models(tune, blobs):
         )
 
 
-def test_a_saved_result_opens_with_and_without_the_build_function(tune, blobs, tmp_path):
+def test_a_saved_result_opens_with_and_without_the_build_function(
+    tune, blobs, tmp_path
+):
     result = tune(max_trials=2, max_epochs=1)
     copy = kttoolkit.load_result(result.save(tmp_path / "copy"))
     pd.testing.assert_frame_equal(copy.trials, result.trials)
@@ -437,7 +443,9 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_tensorboard_without_its_package_names_the_pip_line(tune, tmp_path, monkeypatch):
+def test_tensorboard_without_its_package_names_the_pip_line(
+    tune, tmp_path, monkeypatch
+):
     import importlib.util
 
     found = importlib.util.find_spec

@@ -189,6 +189,7 @@ def as_training_data(
     n_samples = n_rows(x)
     if n_samples == 0:
         raise DataError("x must hold at least one row, but got n_samples=0.")
+    _check_lengths(n_samples, y=y if getattr(y, "ndim", 0) else None)
     y, kind, labels, classes = (
         as_targets(y, task)
         if like is None

@@ -12,6 +12,7 @@ TEXT_KINDS = "UST"
 
 
 def as_array(values: Any, what: str) -> np.ndarray:
+    """Convert lists, pandas objects and tensors, or say why they are no array."""
     if scipy.sparse.issparse(values):
         raise DataError(
             f"{what} must be dense, but got a sparse matrix of type "
@@ -36,6 +37,7 @@ def as_array(values: Any, what: str) -> np.ndarray:
 
 
 def as_float32(array: np.ndarray, what: str) -> np.ndarray:
+    """Cast to what Keras computes in, and refuse what does not fit."""
     if array.dtype.kind == "O" and any(isinstance(v, str | bytes) for v in array.flat):
         raise DataError(f"{what} must be numbers, but got text (dtype object).")
     try:

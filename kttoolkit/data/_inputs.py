@@ -80,6 +80,7 @@ def check_finite_inputs(x: Any, *, what: str = "x") -> None:
 
 
 def as_inputs(x: Any, *, preprocessed_later: bool) -> Any:
+    """Bring x into arrays; what a preprocessor will see is left as it is."""
     if isinstance(x, Mapping):
         return {name: _as_input(part, f"x[{name!r}]") for name, part in x.items()}
     if isinstance(x, list | tuple) and x and all(getattr(p, "ndim", 0) for p in x):
@@ -95,6 +96,7 @@ def as_inputs(x: Any, *, preprocessed_later: bool) -> Any:
 
 
 def check_names(frame: pd.DataFrame) -> None:
+    """Refuse a table with two columns of one name."""
     twice = [name for name, n in Counter(map(str, frame.columns)).items() if n > 1]
     if twice:
         raise DataError(
@@ -157,6 +159,7 @@ def frame_to_array(frame: pd.DataFrame) -> np.ndarray:
 
 
 def categories_of(frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
+    """Return the declared values of each categorical column."""
     return {
         str(name): tuple(dtype.categories)
         for name, dtype in frame.dtypes.items()
@@ -253,6 +256,7 @@ def _bad_columns(x: Any, bad: np.ndarray) -> str:
 
 
 def n_rows(values: Any) -> int:
+    """Count the rows, the same in every part of a dict or list."""
     if isinstance(values, Mapping):
         return _common_length({str(k): n_rows(v) for k, v in values.items()})
     if isinstance(values, list):

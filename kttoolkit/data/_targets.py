@@ -16,6 +16,7 @@ _TASKS = ("classification", "regression")
 
 
 def as_targets(y: Any, task: str | None) -> Targets:
+    """Return y as numbers, its task, the class of each row, and the classes."""
     if task is not None and task not in _TASKS:
         raise DataError(f"task must be one of {_TASKS} or None, but got {task!r}.")
     if y is None:
@@ -35,6 +36,7 @@ def as_targets(y: Any, task: str | None) -> Targets:
 def as_targets_like(
     y: Any, known: Any, task: Task, classes: tuple[Any, ...]
 ) -> Targets:
+    """Code y as the targets `known` of other rows were coded."""
     if y is None:
         return None, task, None, classes
     if not classes:
@@ -65,6 +67,7 @@ def as_targets_like(
 
 
 def as_known_array(y: Any, what: str = "y") -> np.ndarray:
+    """Convert to an array that holds a known value for every row."""
     array = as_array(y, what)
     if array.ndim == 0 or not array.size:
         raise DataError(

@@ -1,5 +1,7 @@
 """What a tuner and a trial say to each other: arguments, progress, reasons."""
 
+import re
+import textwrap
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from kttoolkit.tuners import _compat
 _FIT_POSITIONS = ("x", "y", "batch_size", "epochs", "verbose", "callbacks",
                   "validation_split", "validation_data", "shuffle", "class_weight",
                   "sample_weight")  # fmt: skip
+_REASON_WIDTH = 400
 _HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
@@ -114,6 +117,8 @@ def as_history(fit: FoldFit) -> Any:
 
 def reason(error: BaseException) -> str:
     """Return the kind and text of an error on one line, the trace behind it."""
-    first = f"{type(error).__name__}: {error}"
+    text = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")
+    first = textwrap.shorten(text, _REASON_WIDTH, placeholder=" ...")
     trace = "".join(traceback.format_exception(error))
-    return f"{first}\n{trace.replace(f'{Path.cwd()}/', '')}"
+    here = f"{Path.cwd()}/"
+    return f"{first}\n{trace.replace(here, '')}"

@@ -1,0 +1,119 @@
+"""The command line, run as a user runs it."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from kttoolkit import cli
+from kttoolkit.exceptions import DataError
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A CSV with text, missing values and a text target."""
+    rng = np.random.default_rng(0)
+    label = np.array(["yes", "no"])[np.arange(60) % 2]
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=60) + (label == "yes"),
+            "colour": rng.choice(["red", "grün", "한글"], 60),
+            "bought": label,
+        }
+    )
+    frame.loc[3, "size"] = np.nan
+    frame.loc[4, "colour"] = None
+    path = tmp_path_factory.mktemp("csv") / "table.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_tune_writes_model_predictions_and_trials(table, tmp_path, capsys):
+    out = tmp_path / "study"
+    status = cli.main(
+        ["tune", str(table), "--target", "bought", "--tuner", "random", "--cv", "2",
+         "--max-trials", "2", "--max-epochs", "1", "--seed", "0", "--out", str(out),
+         "--test-size", "0.2"]
+    )  # fmt: skip
+    assert status == 0
+    printed = capsys.readouterr().out
+    for expected in ("rank", "best val_accuracy", "±", "untouched test rows (12)"):
+        assert expected in printed
+    assert keras.models.load_model(out / "model.keras").count_params() > 0
+    predictions = pd.read_csv(out / "predictions.csv")
+    assert len(predictions) == 48
+    assert set(predictions["prediction"]) <= {"yes", "no"}
+    truth = pd.read_csv(table)["bought"]
+    assert list(predictions["target"]) == list(truth[predictions["row"]])
+    assert list(pd.read_csv(out / "trials.csv")["status"]) == ["completed"] * 2
+
+    assert cli.main(["results", str(out)]) == 0
+    assert "best setting" in capsys.readouterr().out
+    assert cli.main(["tune", str(table), "--target", "bought", "--out", str(out)]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_results_need_no_tensorflow(tmp_path):
+    code = (
+        "import sys; from kttoolkit import cli; cli.main(['results', sys.argv[1]]);"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "none")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "There must be a study folder" in done.stderr
+
+
+def test_datasets_are_listed(capsys):
+    assert cli.main(["datasets"]) == 0
+    printed = capsys.readouterr().out
+    assert "pima_diabetes" in printed
+    assert "28 x 28" in printed
+
+
+def test_a_table_without_header_is_told_by_its_first_line(tmp_path):
+    path = tmp_path / "plain.csv"
+    path.write_text("1,2.5,a\n3,?,b\n")
+    x, y = cli.read_table(str(path), "-1")
+    assert list(x.columns) == ["0", "1"]
+    assert list(y) == ["a", "b"]
+    assert x["1"].isna().sum() == 1
+    x, y = cli.read_table(str(path), "0", header=False)
+    assert list(y) == [1, 3]
+    path.write_text("a,b\nc,d\n")
+    assert len(cli.read_table(str(path), "a")[0]) == 1
+    assert len(cli.read_table(str(path), "0", header=False)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "message"),
+    [
+        ("missing.csv", "a", "FILE must be a CSV file or one of auto_mpg"),
+        ("table.csv", None, r"--target must name .* \['a', 'b'\]"),
+        (
+            "table.csv",
+            "c",
+            r"must be a column .* but got 'c'; columns are \['a', 'b'\]",
+        ),
+        ("table.csv", "7", "must be a column"),
+        ("empty.csv", "a", "must be a CSV file in UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, monkeypatch, file, target, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("a,b\nx,2\n")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DataError, match=message):
+        cli.read_table(file, target)
+
+
+def test_the_preprocessor_meets_new_categories_and_missing_values():
+    train = pd.DataFrame({"n": [1.0, np.nan, 3.0], "t": ["a", "b", None]})
+    fitted = cli.table_preprocessor(train).fit(train.iloc[:1])
+    new = pd.DataFrame({"n": [np.nan, np.nan], "t": ["never seen", None]})
+    expected = [[0, 0, 0, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(fitted.transform(new), expected, atol=1e-9)

@@ -1,0 +1,81 @@
+"""Progress as it is seen in a terminal, in a log and in a notebook."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from kttoolkit.results import TrialRecord
+from kttoolkit.trackers import ProgressTracker, SearchInfo
+from kttoolkit.trackers._progress import SearchState, display, trial_line
+
+INFO = SearchInfo("RandomSearch", "val_loss", "min", 4, "studies/p")
+
+
+def record(trial_id, score=None, **values):
+    if score is None:
+        return TrialRecord(
+            trial_id, values, "failed", "OSError: gone\ntrace", seconds=1
+        )
+    return TrialRecord(
+        trial_id, values, "completed", seconds=3.0, objective="val_loss",
+        metrics={"val_loss": score}, splits={"val_loss": (score, score)}, epochs=(1, 1),
+    )  # fmt: skip
+
+
+def shown(state):
+    console = Console(file=io.StringIO(), width=120)
+    console.print(display(state))
+    return console.file.getvalue()
+
+
+def test_the_display_tells_all_that_is_going_on():
+    state = SearchState(INFO)
+    state.add(record("0", 0.5, units=8))
+    state.add(record("1", 0.25, units=16))
+    state.add(record("2"))
+    state.trial_id, state.values = "3", {"units": 4, "tuner/epochs": 9}
+    state.split, state.n_splits, state.epoch = 1, 5, 2
+    state.elapsed, state.seconds = 65, [3.0, 5.0]
+    text = shown(state)
+    for expected in (
+        "3/4 trials", "1:05 elapsed, about 0:04 left", "trial 3  fold 2/5  epoch 2",
+        "units=4  epochs=9", "val_loss 0.2500  units=16", "1 failed",
+    ):  # fmt: skip
+        assert expected in text
+
+
+def test_a_line_a_trial_where_there_is_no_terminal():
+    console = Console(file=io.StringIO(), width=200)
+    tracker = ProgressTracker(1, console=console)
+    tracker.search_started(INFO)
+    tracker.trial_started("0", {"units": 8})
+    tracker.epoch_ended("0", 0, 1, {})
+    tracker.trial_ended(record("0", 0.5, units=8))
+    tracker.trial_ended(record("1"))
+    tracker.search_ended()
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].startswith("trial 1/4  val_loss 0.5000")
+    assert "failed: OSError: gone" in lines[1]
+
+
+def test_a_live_display_leaves_the_terminal_as_it_was():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    tracker = ProgressTracker(1, console=console)
+    tracker.search_started(INFO)
+    tracker.trial_started("0", {"units": 8})
+    tracker.trial_ended(record("0", 0.5, units=8))
+    tracker.search_ended()
+    assert "\x1b[?25h" in console.file.getvalue()
+    assert tracker._live is None
+
+
+def test_markup_in_names_stays_text():
+    state = SearchState(INFO)
+    line = trial_line(state, record("0", 0.5, **{"[red]x": "[bold]y"}))
+    assert "[red]x=[bold]y" in line.plain
+
+
+def test_events_before_the_start_are_a_mistake():
+    with pytest.raises(RuntimeError, match="search_started must come before"):
+        ProgressTracker().trial_started("0", {})
