@@ -312,10 +312,22 @@ def trainer_for(
     task = "regression" if result.study.task == "regression" else None
     if result.study.task in CLASSIFICATION_TASKS:
         task = "classification"
-    data = _as_data(request, x, y, task)
-    folds = Folds(tuple(Fold(*pair) for pair in result.splits), result.study.cv)
+    rows = result.rows
+    data = _as_data(request, x, y, task).take(rows)
+    folds = _opened_folds(result, rows)
     if isinstance(factory.hypermodel, Builder):
         hp = result.best_hyperparameters
-        part = prepare(folds.splits[0], data, folds, preprocessor, hp)
+        whole = Fold(np.arange(len(rows)), np.arange(1))
+        part = prepare(whole, data, folds, preprocessor, hp)
         factory = _bound(factory, part)
-    return StudyTrainer(factory, data, folds, preprocessor)
+    # Rows from outside that scored a hold-out were not kept.
+    known = folds if all(len(fold.test) for fold in folds) else None
+    size = result.study.batch_size
+    fit_kwargs = {} if size is None else {"batch_size": size}
+    return StudyTrainer(factory, data, known, preprocessor, fit_kwargs, rows)
+
+
+def _opened_folds(result: TuneResult, rows: np.ndarray) -> Folds:
+    """Number the rows of a study's folds among those that its trials saw."""
+    pairs = (map(rows.searchsorted, pair) for pair in result.splits)
+    return Folds(tuple(Fold(*pair) for pair in pairs), result.study.cv)

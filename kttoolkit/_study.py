@@ -109,7 +109,7 @@ def write_study(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folds is not None:
-        arrays = {}
+        arrays: dict[str, Any] = {"rows": rows}
         for number, fold in enumerate(folds):
             arrays[f"train{number}"] = rows[fold.train]
             arrays[f"test{number}"] = rows[fold.test]

@@ -1,6 +1,7 @@
 """`tune`: tuner, data, folds, trackers and result put together."""
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import io
@@ -177,6 +178,7 @@ def tune(
     }
     budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
     study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
+    study = dataclasses.replace(study, batch_size=batch_size)
     if earlier is not None:
         check_same_study(earlier, study, folder)
     with leaving_no_trace(folder):

@@ -255,7 +255,8 @@ def show(result: TuneResult, console: Console, n_rows: int) -> None:
     names = [
         str(column)
         for column in ranked
-        if str(column).startswith("param_") and "/" not in str(column)
+        if str(column).startswith("param_")
+        and not str(column).startswith("param_tuner/")
     ]
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("rank", "trial", objective, *(name[6:] for name in names), "epochs"):

@@ -18,9 +18,10 @@ def write_json(path: Path, state: Any) -> None:
         path: where to.
         state: plain types and NumPy numbers.
     """
+    text = json.dumps(state, default=_plain)
     partial = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(state, file, default=_plain)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

@@ -255,7 +255,7 @@ def test_a_build_function_must_return_a_compiled_model(problem, returned, messag
 
 def test_a_model_over_the_limit_is_named_with_its_size(problem):
     factory = ModelFactory(Model(), max_model_size=10)
-    with pytest.raises(OversizedModelError, match="max_model_size=10 .* has 41"):
+    with pytest.raises(OversizedModelError, match=r"max_model_size=10 .* has 41"):
         run(problem, factory=factory)
 
 

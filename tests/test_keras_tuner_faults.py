@@ -96,7 +96,7 @@ def oracle_of(cls, space, folder, **kwargs):
     return tuner.oracle
 
 
-# -- ranges ----------------------------------------------------------------------
+# -- ranges ---------------------
 
 
 @fault
@@ -130,7 +130,7 @@ def grid_of_a_float_is_ten_ascending_values(lib, tmp_path):
     assert values == sorted(values)
 
 
-# -- seeds -----------------------------------------------------------------------
+# -- seeds ---------------------
 
 
 @fault
@@ -192,7 +192,7 @@ def a_resumed_bayesian_search_proposes_the_same(lib, tmp_path):
     assert first + propose(resumed, score, 9) == whole
 
 
-# -- the Bayesian oracle ------------------------------------------------------------
+# -- the Bayesian oracle ---------------------
 
 
 @fault
@@ -220,7 +220,7 @@ def no_point_is_proposed_twice(lib, tmp_path):
     assert sorted(values) == list(range(8))
 
 
-# -- grid search ------------------------------------------------------------------
+# -- grid search ---------------------
 
 
 @fault
@@ -236,7 +236,7 @@ def a_grid_search_can_be_resumed(lib, tmp_path):
     assert len({tuple(v.values()) for v in first + rest}) == 6
 
 
-# -- Hyperband --------------------------------------------------------------------
+# -- Hyperband ---------------------
 
 
 @fault
@@ -313,7 +313,7 @@ def the_best_epoch_counts_the_whole_training(lib, tmp_path):
         assert trial.best_step >= trial.hyperparameters.values["tuner/initial_epoch"]
 
 
-# -- failures -----------------------------------------------------------------------
+# -- failures ---------------------
 
 
 @fault
@@ -382,7 +382,7 @@ def the_best_trials_never_failed(lib, tmp_path):
     assert [t.status for t in tuner.oracle.get_best_trials(4)] == ["COMPLETED"] * 2
 
 
-# -- files, locks, output ---------------------------------------------------------------
+# -- files, locks, output ---------------------
 
 
 @fault

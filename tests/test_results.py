@@ -236,7 +236,7 @@ def test_the_best_trial_is_the_first_of_rank_one():
     result = result_of(FAILED, WORSE, BEST, tie)
     assert result.best_trial is BEST
     assert result.best_score == 0.75
-    assert result.best_values == {"units": 8, "rate": 0.5, "tuner/epochs": 2}
+    assert result.best_values == {"units": 8, "rate": 0.5}
     assert BEST.std == 0.25
     assert (BEST.best_split, WORSE.best_split, FAILED.best_split) == (1, 0, 0)
 

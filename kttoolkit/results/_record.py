@@ -128,6 +128,7 @@ class Study:
         n_samples: rows that the folds are cut from.
         n_test: rows set aside before the search.
         epoch_selection: how epochs were chosen.
+        batch_size: rows a step, or None for the default of `fit`.
         fingerprints: SHA-256 of the data, the folds and the search space.
         versions: of the packages that ran.
     """
@@ -143,6 +144,7 @@ class Study:
     n_samples: int = 0
     n_test: int = 0
     epoch_selection: str = "per_fold"
+    batch_size: int | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -74,7 +74,7 @@ class TuneResult:
     test_metrics: Mapping[str, float]
     trainer: Trainer | None = None
 
-    # -- tables -----------------------------------------------------------------
+    # -- tables ---
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -101,7 +101,7 @@ class TuneResult:
             )
         try:
             with path.open("rb") as stream, np.load(stream) as file:
-                numbers = range(len(file.files) // 2)
+                numbers = range((len(file.files) - ("rows" in file)) // 2)
                 return tuple((file[f"train{k}"], file[f"test{k}"]) for k in numbers)
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise StudyFolderError(
@@ -115,7 +115,7 @@ class TuneResult:
         reasons = Counter(r.reason for r in self.records if r.status != "completed")
         return pd.Series(dict(reasons.most_common()), dtype="int64", name="trials")
 
-    # -- the best trial -----------------------------------------------------------
+    # -- the best trial ---
 
     @cached_property
     def best_trial(self) -> TrialRecord:
@@ -136,8 +136,18 @@ class TuneResult:
 
     @property
     def best_values(self) -> dict[str, Any]:
-        """Hyperparameter names to values of the best trial."""
-        return dict(self.best_trial.values)
+        """Hyperparameter names to values of the best trial, Hyperband's own apart."""
+        values = self.best_trial.values
+        return {k: v for k, v in values.items() if not k.startswith("tuner/")}
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Numbers of the rows that trials saw, of shape (n_samples,), sorted."""
+        path = self.directory / SPLITS_FILE
+        if not path.exists():
+            return np.arange(self.study.n_samples)
+        with path.open("rb") as stream, np.load(stream) as file:
+            return np.asarray(file["rows"])
 
     @property
     def best_hyperparameters(self) -> "keras_tuner.HyperParameters":
@@ -163,7 +173,7 @@ class TuneResult:
         """
         return self.directory / f"trial_{record.trial_id}"
 
-    # -- models -------------------------------------------------------------------
+    # -- models ---
 
     def fit_best(
         self,
@@ -246,7 +256,7 @@ class TuneResult:
             )
         return self.trainer
 
-    # -- on disk --------------------------------------------------------------------
+    # -- on disk ---
 
     def save(self, directory: str | Path) -> Path:
         """Copy what makes up the result, with the best trial's weights.
@@ -281,7 +291,7 @@ class TuneResult:
                     shutil.copy2(path, folder / path.name)
         return target
 
-    # -- in words ---------------------------------------------------------------------
+    # -- in words ---
 
     def summary(self) -> str:
         """Return the outcome in a few lines of text.

@@ -119,7 +119,7 @@ class FoldTuner(keras_tuner.Tuner):
         # A resumed search goes on with the seed it was started with.
         self.search_seed = getattr(oracle, "seed", self.search_seed)
 
-    # -- the search -------------------------------------------------------------
+    # -- the search ---
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
         """Search, every trial trained with these arguments of `fit`.
@@ -252,7 +252,7 @@ class FoldTuner(keras_tuner.Tuner):
         if record is not None:
             self.trackers.trial_ended(record)
 
-    # -- models -----------------------------------------------------------------
+    # -- models ---
 
     def load_model(self, trial: Any) -> keras.Model:
         """Load a model that was really trained: the trial's best fold.
@@ -290,7 +290,7 @@ class FoldTuner(keras_tuner.Tuner):
             self.distribution_strategy,
         )
 
-    # -- files ------------------------------------------------------------------
+    # -- files ---
 
     def save(self) -> None:
         """Write the tuner's and the oracle's state, whole or not at all."""
@@ -328,7 +328,7 @@ class FoldTuner(keras_tuner.Tuner):
         metrics = self.oracle.get_trial(trial.trial_id).metrics
         return {name: float(metrics.get_best_value(name)) for name in metrics.metrics}
 
-    # -- what one trial needs -----------------------------------------------------
+    # -- what one trial needs ---
 
     @property
     def _uses_folds(self) -> bool:
@@ -404,7 +404,7 @@ class FoldTuner(keras_tuner.Tuner):
         validation = inputs.get("validation_data")
         if validation is not None:
             part = dict(zip(("x", "y", "sample_weight"), validation, strict=False))
-            validation = self._as_training_data(part, None)
+            validation = self._as_training_data(part, None, like=data)
         folds = as_folds(
             self.cv,
             data,
@@ -415,7 +415,9 @@ class FoldTuner(keras_tuner.Tuner):
         self._cut = (key, data, folds)
         return data, folds
 
-    def _as_training_data(self, inputs: Mapping[str, Any], groups: Any) -> TrainingData:
+    def _as_training_data(
+        self, inputs: Mapping[str, Any], groups: Any, like: TrainingData | None = None
+    ) -> TrainingData:
         x = inputs.get("x")
         if isinstance(x, TrainingData):
             return x
@@ -427,6 +429,7 @@ class FoldTuner(keras_tuner.Tuner):
             sample_weight=inputs.get("sample_weight"),
             groups=groups,
             preprocessed_later=self.preprocessor is not None,
+            like=like,
         )
 
     def _populate_initial_space(self) -> None:
