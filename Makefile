@@ -8,8 +8,9 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 .PHONY: demo test check format clean
 
 demo: $(VENV)/.demo
-	$(BIN)/kttoolkit tune pima_diabetes --tuner hyperband --cv 5 --max-epochs 9 \
-	  --test-size 0.2 --seed 0 --directory studies --project-name demo --overwrite
+	$(BIN)/kttoolkit tune datasets/pima_diabetes.csv --target diabetes \
+	  --tuner hyperband --cv 5 --max-epochs 8 --test-size 0.2 --seed 0 \
+	  --out studies/demo --overwrite
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q

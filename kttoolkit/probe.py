@@ -25,11 +25,11 @@ def task_of(model: keras.Model) -> str | None:
     loss = getattr(model, "loss", None)
     if loss is None or isinstance(loss, dict | list | tuple):
         return None
-    name = loss if isinstance(loss, str) else _name_of(loss)
+    name = _name_of(loss)
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     if any(word in snake.replace("_", "") for word in _CLASSIFICATION):
         return "classification"
-    return "regression" if _is_keras_loss(name) else None
+    return "regression" if hasattr(keras.losses, name) else None
 
 
 def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]:
@@ -70,12 +70,6 @@ def default_objective(reported: dict[str, float], *, is_classification: bool) ->
 
 
 def _name_of(loss: Any) -> str:
-    return str(getattr(loss, "__name__", type(loss).__name__))
-
-
-def _is_keras_loss(name: str) -> bool:
-    try:
-        keras.losses.get(name)
-    except ValueError:
-        return hasattr(keras.losses, name)
-    return True
+    """Return the full name, which short ones like "bce" stand for."""
+    function = keras.losses.get(loss) if isinstance(loss, str) else loss
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -1,0 +1,43 @@
+"""What a compiled model tells before any training."""
+
+import keras
+import pytest
+
+from kttoolkit.probe import default_objective, task_of
+
+
+def compiled(loss):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", loss)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("loss", "task"),
+    [
+        ("bce", "classification"),
+        ("binary_crossentropy", "classification"),
+        ("sparse_categorical_crossentropy", "classification"),
+        (keras.losses.CategoricalCrossentropy(), "classification"),
+        (keras.losses.BinaryFocalCrossentropy(), "classification"),
+        (keras.losses.categorical_crossentropy, "classification"),
+        ("hinge", "classification"),
+        ("mse", "regression"),
+        ("MeanAbsoluteError", "regression"),
+        (keras.losses.Huber(), "regression"),
+        (keras.losses.log_cosh, "regression"),
+        (lambda y, p: p - y, None),
+        (["mse"], None),
+        (None, None),
+    ],
+)
+def test_the_task_follows_the_loss(loss, task):
+    assert task_of(compiled(loss)) == task
+
+
+def test_the_objective_is_the_accuracy_only_for_classes():
+    reported = {"loss": 1.0, "auc": 0.5, "binary_accuracy": 0.5}
+    chosen = default_objective(reported, is_classification=True)
+    assert chosen == "val_binary_accuracy"
+    assert default_objective(reported, is_classification=False) == "val_loss"
+    assert default_objective({"loss": 1.0}, is_classification=True) == "val_loss"
