@@ -8,7 +8,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kttoolkit import builders, cv, datasets, exceptions, scoring, space, trackers
+    from keras_tuner import (
+        HyperModel,
+        Objective,
+        SklearnTuner,
+        applications,
+        errors,
+        synchronized,
+    )
+
+    from kttoolkit import (
+        builders,
+        cv,
+        datasets,
+        engine,
+        exceptions,
+        oracles,
+        scoring,
+        space,
+        trackers,
+        tuners,
+    )
     from kttoolkit._open import load_result
     from kttoolkit._tune import tune
     from kttoolkit.results import TuneResult
@@ -18,7 +38,9 @@ if TYPE_CHECKING:
         Hyperband,
         HyperParameters,
         ManualSearch,
+        Oracle,
         RandomSearch,
+        Tuner,
     )
 
 __version__ = "0.1.0"
@@ -26,20 +48,31 @@ __version__ = "0.1.0"
 __all__ = [
     "BayesianOptimization",
     "GridSearch",
+    "HyperModel",
     "HyperParameters",
     "Hyperband",
     "ManualSearch",
+    "Objective",
+    "Oracle",
     "RandomSearch",
+    "SklearnTuner",
     "TuneResult",
+    "Tuner",
+    "applications",
     "builders",
     "cv",
     "datasets",
+    "engine",
+    "errors",
     "exceptions",
     "load_result",
+    "oracles",
     "scoring",
     "space",
+    "synchronized",
     "trackers",
     "tune",
+    "tuners",
 ]
 
 _HOME = {
@@ -48,10 +81,19 @@ _HOME = {
     "HyperParameters": "kttoolkit.tuners",
     "Hyperband": "kttoolkit.tuners",
     "ManualSearch": "kttoolkit.tuners",
+    "Oracle": "kttoolkit.tuners",
     "RandomSearch": "kttoolkit.tuners",
     "TuneResult": "kttoolkit.results",
+    "Tuner": "kttoolkit.tuners",
     "load_result": "kttoolkit._open",
     "tune": "kttoolkit._tune",
+    # Keras Tuner's own, so that `import kttoolkit as kt` runs code written for it.
+    "HyperModel": "keras_tuner",
+    "Objective": "keras_tuner",
+    "SklearnTuner": "keras_tuner",
+    "applications": "keras_tuner",
+    "errors": "keras_tuner",
+    "synchronized": "keras_tuner",
 }
 
 

@@ -12,7 +12,12 @@ from kttoolkit.builders import Builder
 from kttoolkit.cv import Fold, FoldData, Folds, as_folds, prepare, split_off_test
 from kttoolkit.data import CLASSIFICATION_TASKS, TrainingData, as_training_data
 from kttoolkit.engine import ModelFactory
-from kttoolkit.exceptions import CrossValidationError, ObjectiveError, SearchSpaceError
+from kttoolkit.exceptions import (
+    CrossValidationError,
+    DataError,
+    ObjectiveError,
+    SearchSpaceError,
+)
 from kttoolkit.models import StudyTrainer
 from kttoolkit.probe import default_objective, reported_metrics, task_of
 from kttoolkit.results import TuneResult
@@ -39,6 +44,7 @@ class Request:
     task: str | None = None
     seed: int = 0
     has_callbacks: bool = False
+    steps_per_epoch: int | None = None
     tuner_options: Mapping[str, Any] | None = None
 
 
@@ -80,6 +86,7 @@ def pose(request: Request) -> Problem:
         SearchSpaceError: if `build` is no build function or returns no compiled
             model.
         CrossValidationError: if the rows cannot be cut.
+        DataError: if the rows cannot be trained on.
         ObjectiveError: if the objective is never reported.
     """
     hp = HyperParameters()
@@ -208,6 +215,12 @@ def _pose_stream(
         raise CrossValidationError(
             f"A stream (x of type {kind}) needs validation_data= to be scored on, but "
             "got None."
+        )
+    if hasattr(request.x, "__next__") and request.steps_per_epoch is None:
+        raise DataError(
+            f"Every trial reads the stream anew, but a {kind} is used up by the first. "
+            "Pass a tf.data.Dataset or a keras.utils.PyDataset; for an endless "
+            'generator say fit_kwargs={"steps_per_epoch": ...}.'
         )
     unusable = {
         "preprocessor": request.preprocessor,

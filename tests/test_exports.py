@@ -32,7 +32,8 @@ def test_every_name_of_the_facade_can_be_imported(name):
     assert inspect.getdoc(value)
     assert name in dir(kttoolkit)
     if not inspect.ismodule(value):
-        assert value.__name__ == name
+        ours = {"Oracle": "MendedOracle", "Tuner": "FoldTuner"}
+        assert value.__name__ == ours.get(name, name)
 
 
 def test_star_import_gives_the_facade():

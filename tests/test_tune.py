@@ -227,6 +227,22 @@ def test_streams_are_searched_on_a_hold_out(tune, blobs):
         tune(x=stream, y=None, cv=None, **kwargs)
 
 
+@pytest.mark.filterwarnings("ignore:.*shuffle=True:UserWarning")
+def test_a_generator_must_be_endless(tune, blobs):
+    def batches():
+        while True:
+            yield blobs[0][:16], blobs[1][:16]
+
+    options = {
+        "x": batches(), "y": None, "cv": None, "validation_data": blobs,
+        "max_trials": 2, "max_epochs": 1, "batch_size": None, "objective": "val_loss",
+    }  # fmt: skip
+    result = tune(**options, fit_kwargs={"steps_per_epoch": 2})
+    assert list(result.trials["status"]) == ["completed"] * 2
+    with pytest.raises(DataError, match="used up by the first"):
+        tune(**options)
+
+
 def test_a_hold_out_is_the_one_of_keras(tune, blobs):
     result = tune(cv=None, validation_split=0.25, max_trials=1, max_epochs=1)
     ((train, test),) = result.splits

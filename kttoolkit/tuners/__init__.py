@@ -8,7 +8,11 @@ import keras_tuner
 from kttoolkit.exceptions import SearchError
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._bayesian import BayesianOptimization, BayesianOptimizationOracle
-from kttoolkit.tuners._compat import HyperParameters, as_hyperparameters
+from kttoolkit.tuners._compat import (
+    HyperParameters,
+    MendedOracle,
+    as_hyperparameters,
+)
 from kttoolkit.tuners._grid import GridSearch, GridSearchOracle
 from kttoolkit.tuners._hyperband import Hyperband, HyperbandOracle
 from kttoolkit.tuners._manual import ManualSearch, ManualSearchOracle
@@ -27,12 +31,20 @@ __all__ = [
     "HyperbandOracle",
     "ManualSearch",
     "ManualSearchOracle",
+    "Oracle",
     "RandomSearch",
     "RandomSearchOracle",
+    "SklearnTuner",
+    "Tuner",
     "as_hyperparameters",
     "get",
     "with_direction",
 ]
+
+# Keras Tuner's names for the two bases.
+Tuner = FoldTuner
+Oracle = MendedOracle
+SklearnTuner = keras_tuner.SklearnTuner
 
 TUNERS: dict[str, type[FoldTuner]] = {
     "hyperband": Hyperband,

@@ -7,6 +7,7 @@ has mended one.
 """
 
 import hashlib
+import inspect
 import json
 import sys
 import threading
@@ -204,11 +205,13 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
     attempt before the next, and gives its lock back when a call fails.
     """
 
-    def __init__(self, *args: Any, seed: int | None = None, **kwargs: Any) -> None:
-        # Keras Tuner takes a seed of 0 for none, here and in its subclasses.
-        super().__init__(*args, seed=seed or None, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = inspect.signature(super().__init__).bind(*args, **kwargs).arguments
+        seed = given.get("seed", kwargs.get("seed"))
+        super().__init__(*args, **kwargs)
         self.has_own_seed = seed is not None
         if seed is not None:
+            # Keras Tuner takes a seed of 0 for none.
             self.seed = self._seed_state = seed
         self.hyperparameters = as_hyperparameters(self.hyperparameters)
         self._display = Display(oracle=self)

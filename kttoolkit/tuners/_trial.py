@@ -25,7 +25,8 @@ _HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 class _Watched(Protocol):
     trackers: Trackers
 
-    def check_deadline(self) -> None: ...
+    def check_deadline(self) -> None:
+        """End the search if its time is over."""
 
 
 class TrialObserver:
@@ -109,6 +110,7 @@ def rung_epochs(values: Mapping[str, Any]) -> dict[str, int]:
 
 
 def as_history(fit: FoldFit) -> Any:
+    """Return a training as the `History` that `fit` would have returned."""
     history = keras.callbacks.History()
     history.history = {name: list(values) for name, values in fit.history.items()}
     history.epoch = list(range(fit.initial_epoch, fit.initial_epoch + fit.epochs))

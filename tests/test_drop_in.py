@@ -1,0 +1,102 @@
+"""Code written for Keras Tuner runs with the import changed and nothing else."""
+
+import re
+
+import keras_tuner
+import pytest
+
+SCRIPT = """
+import keras
+import numpy as np
+import keras_tuner as kt
+from keras_tuner.tuners import RandomSearch
+from keras_tuner.oracles import RandomSearchOracle
+
+
+class Model(kt.HyperModel):
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("adam", "mse", metrics=["mae"])
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, batch_size=hp.Choice("batch_size", [4, 8]), **kwargs)
+
+
+class Watching(kt.Tuner):
+    epochs = 0
+
+    def on_epoch_end(self, trial, model, epoch, logs=None):
+        self.epochs += 1
+
+
+class Countdown(kt.Oracle):
+    def __init__(self, objective=None, max_trials=None, seed=None):
+        super().__init__(objective, max_trials, None, True, True, seed)
+
+    def populate_space(self, trial_id):
+        return {"status": "RUNNING", "values": {"a": 10 - int(trial_id)}}
+
+
+x = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
+y = x.sum(axis=1)
+objective = kt.Objective("val_mae", "min")
+
+tuner = Watching(
+    hypermodel=Model(),
+    oracle=RandomSearchOracle(objective, max_trials=2, seed=0),
+    directory=FOLDER,
+    project_name="watching",
+)
+tuner.search(x, y, epochs=2, validation_split=0.5, verbose=0)
+assert tuner.epochs == 4
+tuner.results_summary()
+tuner.search_space_summary()
+
+random = RandomSearch(
+    Model(), objective, max_trials=1, directory=FOLDER, executions_per_trial=2
+)
+random.search(x, y, epochs=1, validation_data=(x, y), verbose=0)
+model = random.get_best_models()[0]
+best_hp = random.get_best_hyperparameters()[0]
+assert best_hp.get("batch_size") in (4, 8)
+assert np.isclose(model.evaluate(x, y, verbose=0)[1], SCORE(random), rtol=0.5)
+
+
+class Scored(kt.Hyperband):
+    def run_trial(self, trial, *args, **kwargs):
+        value = trial.hyperparameters.Float("v", 0, 1)
+        if value > 0.9:
+            raise kt.errors.FailedTrialError("too large")
+        return value
+
+
+hyperband = Scored(max_epochs=3, directory=FOLDER, project_name="h", seed=0)
+hyperband.search()
+assert hyperband.get_best_hyperparameters()[0]["v"] < 0.5
+
+oracle = Countdown("val_loss", 3, 0)
+assert oracle.max_trials == 3
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_script_runs_with_the_import_swapped(tmp_path):
+    swapped = SCRIPT.replace("keras_tuner", "kttoolkit")
+    assert len(re.findall("kttoolkit", swapped)) == 3
+
+    def score(tuner):
+        return tuner.oracle.get_best_trials()[0].score
+
+    exec(swapped, {"FOLDER": str(tmp_path), "SCORE": score, "__name__": "x"})
+
+
+def test_every_public_name_of_keras_tuner_is_here():
+    import kttoolkit
+
+    theirs = {name for name in dir(keras_tuner) if not name.startswith("_")} - {"src"}
+    missing = {name for name in theirs if not hasattr(kttoolkit, name)}
+    assert not missing
+    for name in ("RandomSearch", "Hyperband", "GridSearch", "BayesianOptimization"):
+        assert issubclass(getattr(kttoolkit, name), getattr(keras_tuner, name))
+        assert hasattr(kttoolkit.oracles, f"{name}Oracle") or name == "RandomSearch"
