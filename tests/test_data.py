@@ -190,7 +190,7 @@ def test_x_that_cannot_be_trained_on_is_refused(x, message):
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [
-        (["x", "y"], "str"),
+        (["x", "y"], "(str|object)"),
         (["x", 1], "object"),
         (pd.to_datetime(["2020-01-01", "2021-01-01"]), "datetime64"),
         (pd.to_timedelta([1, 2], unit="D"), "timedelta64"),
@@ -437,7 +437,7 @@ def test_no_y_is_no_task():
         ([1, "a", 1, "a"], r"all text or all numbers, but y holds \['int', 'str'\]"),
         (np.array([["a", "b"]] * 4), "y of several columns must be numbers"),
         (pd.DataFrame({"a": ["u"] * 4, "b": ["inf"] * 4}), "y must be numbers, but"),
-        (pd.DataFrame({"a": [10**400] * 4, "b": [1] * 4}), "y must be numbers, but"),
+        (pd.DataFrame([[10**400, 1]] * 4, dtype=object), "y must be numbers, but"),
         ({"a": ["u", "v"] * 2}, r"y\['a'\] must be numbers.*LabelEncoder"),
         ({"a": None}, r"y\['a'\] must hold a value"),
         ([1e300, 1, 2, 3.5], "y must fit into float32"),
