@@ -112,7 +112,7 @@ def pose(request: Request) -> Problem:
     if isinstance(factory.hypermodel, Builder):
         factory = _bound(factory, part)
         model = factory.build_unchecked(hp)
-    reported = reported_metrics(model, part.train)
+    reported = _reported(factory, model, part.train)
     objective = _as_objective(
         request, factory, model, reported, is_classification=kept.is_classification
     )
@@ -250,6 +250,20 @@ def _pose_stream(
     return Problem(
         factory, data, None, None, rows, objective, hp.get_config()["space"], kind
     )
+
+
+def _reported(
+    factory: ModelFactory, model: Any, rows: TrainingData
+) -> dict[str, float]:
+    """Look at one batch; a `HyperModel.fit` of one's own may do without compiling."""
+    if not factory.has_own_fit:
+        return reported_metrics(model, rows)
+    if not model.compiled:
+        return {}
+    try:
+        return reported_metrics(model, rows)
+    except DataError:
+        return {}  # it may arrange the rows in another way first
 
 
 def _reported_of_stream(model: Any, x: Any) -> dict[str, float]:

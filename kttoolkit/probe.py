@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kttoolkit.data import TrainingData, take
+from kttoolkit.exceptions import DataError
 
 _CLASSIFICATION = ("crossentropy", "focal", "hinge", "ctc", "circle")
 _PROBE_ROWS = 2
@@ -41,10 +42,38 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
 
     Returns:
         Metric names, without `val_`, to values.
+
+    Raises:
+        DataError: if the model cannot take the rows.
     """
     rows = np.arange(min(_PROBE_ROWS, data.n_samples))
-    logs = model.test_on_batch(take(data.x, rows), take(data.y, rows), return_dict=True)
+    x, y = take(data.x, rows), take(data.y, rows)
+    try:
+        logs = model.test_on_batch(x, y, return_dict=True)
+    except Exception as error:
+        raise DataError(
+            "The model must be able to take the data, but its first batch failed with "
+            f"{_shapes(x)} for x, {_shapes(y)} for y and loss={model.loss!r}."
+            f"{_hint(model, data)} Keras says: {error}"
+        ) from error
     return {name: float(value) for name, value in logs.items()}
+
+
+def _shapes(values: Any) -> str:
+    """Return the shape of a row of each array."""
+    return str(keras.tree.map_structure(lambda v: ("n", *np.shape(v)[1:]), values))
+
+
+def _hint(model: keras.Model, data: TrainingData) -> str:
+    """Return the way out of the commonest mistake."""
+    is_one_hot = isinstance(data.y, np.ndarray) and data.y.ndim > 1
+    name = "" if model.loss is None else _name_of(model.loss)
+    if (
+        name in {"categorical_crossentropy", "CategoricalCrossentropy"}
+        and not is_one_hot
+    ):
+        return " Class numbers need sparse_categorical_crossentropy."
+    return ""
 
 
 def default_objective(reported: dict[str, float], *, is_classification: bool) -> str:

@@ -43,6 +43,14 @@ def tune(blobs, tmp_path):
     return call
 
 
+def takes_one_hot(hp):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(hp.Choice("n", [2]), "softmax")]
+    )
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
 # -- scores ---------------------
 
 
@@ -129,6 +137,23 @@ def test_executions_multiply_folds(tune):
     assert list(result.folds["execution"]) == [0, 0, 1, 1]
     assert result.folds["seed"].nunique() == 4
     assert "split3_val_accuracy" in result.trials
+
+
+class TrainsByHand(keras_tuner.HyperModel):
+    """Returns an uncompiled model and a score, as custom training loops do."""
+
+    def build(self, hp):
+        hp.Int("units", 1, 3)
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+
+    def fit(self, hp, model, x, y, validation_data, **kwargs):
+        return {"val_loss": float(hp.get("units")), "val_rows": len(validation_data[0])}
+
+
+def test_a_custom_training_loop_needs_no_compiled_model(tune):
+    result = tune(TrainsByHand(), objective="val_loss", max_trials=2)
+    assert list(result.trials["mean_val_loss"]) == list(result.trials["param_units"])
+    assert result.trials["split0_val_rows"].iloc[0] == 30
 
 
 # -- objectives ---------------------
@@ -452,6 +477,8 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
         ({"y": np.zeros(59)}, DataError, "x: 60, y: 59"),
         ({"x": np.full((60, 4), np.nan)}, DataError, "240 NaN"),
         ({"resume": True}, StudyFolderError, "must say which study"),
+        ({"build": takes_one_hot}, DataError, "need sparse_categorical_crossentropy"),
+        ({"x": np.zeros((60, 3))}, DataError, r"first batch failed with \('n', 3\)"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(

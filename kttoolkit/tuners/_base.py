@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kttoolkit.cv import Folds, as_folds
-from kttoolkit.data import TrainingData, as_training_data
+from kttoolkit.cv import Folds
+from kttoolkit.data import TrainingData
 from kttoolkit.engine import (
     CHECKPOINT_FILE,
     FitPlan,
@@ -28,14 +28,12 @@ from kttoolkit.engine import (
 )
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import (
-    CrossValidationError,
     KttoolkitError,
     OversizedModelError,
     SearchError,
     TrialError,
 )
 from kttoolkit.files import write_json
-from kttoolkit.probe import task_of
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
     EPOCH_SELECTIONS,
@@ -47,6 +45,7 @@ from kttoolkit.scoring import (
 )
 from kttoolkit.trackers import Tracker, Trackers
 from kttoolkit.tuners import _compat
+from kttoolkit.tuners._rows import cut_rows
 from kttoolkit.tuners._trial import (
     TrialObserver,
     as_history,
@@ -395,42 +394,16 @@ class FoldTuner(keras_tuner.Tuner):
                 "seed must be given when several workers share folds, but got "
                 "seed=None: each worker would cut its own."
             )
-        if "validation_split" in inputs and self.cv is not None:
-            raise CrossValidationError(
-                "validation_split needs cv=None, but got "
-                f"cv={self.cv!r}: with folds, each fold scores its own rows."
-            )
-        data = self._as_training_data(inputs, groups)
-        validation = inputs.get("validation_data")
-        if validation is not None:
-            part = dict(zip(("x", "y", "sample_weight"), validation, strict=False))
-            validation = self._as_training_data(part, None, like=data)
-        folds = as_folds(
-            self.cv,
-            data,
+        data, folds = cut_rows(
+            inputs,
+            groups,
+            cv=self.cv,
             seed=self.search_seed,
-            validation_split=inputs.get("validation_split"),
-            validation=validation,
+            preprocessor=self.preprocessor,
+            factory=self._factory(),
         )
         self._cut = (key, data, folds)
         return data, folds
-
-    def _as_training_data(
-        self, inputs: Mapping[str, Any], groups: Any, like: TrainingData | None = None
-    ) -> TrainingData:
-        x = inputs.get("x")
-        if isinstance(x, TrainingData):
-            return x
-        model = self._factory().build_unchecked(_compat.HyperParameters())
-        return as_training_data(
-            x,
-            inputs.get("y"),
-            task=task_of(model),
-            sample_weight=inputs.get("sample_weight"),
-            groups=groups,
-            preprocessed_later=self.preprocessor is not None,
-            like=like,
-        )
 
     def _populate_initial_space(self) -> None:
         if callable(self.preprocessor) and not hasattr(self.preprocessor, "fit"):
