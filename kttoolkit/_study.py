@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,12 @@ _MUST_AGREE = {
     "data": "the data",
     "folds": "the folds (cv, groups, test_size)",
     "space": "the search space",
+    "preprocessor": "the preprocessor",
 }
+_MUST_EQUAL = (
+    "tuner", "objective", "direction", "epoch_selection", "n_splits", "max_epochs",
+    "batch_size",
+)  # fmt: skip
 
 
 def study_folder(
@@ -85,7 +91,7 @@ def check_same_study(earlier: Study, now: Study, folder: Path) -> None:
         for name, words in _MUST_AGREE.items()
         if earlier.fingerprints.get(name) != now.fingerprints.get(name)
     ]
-    for name in ("tuner", "objective", "direction", "epoch_selection", "n_splits"):
+    for name in _MUST_EQUAL:
         was, is_ = getattr(earlier, name), getattr(now, name)
         if was != is_:
             different.append(f"{name} ({was!r} then, {is_!r} now)")
@@ -164,6 +170,7 @@ def fingerprint(state: Any) -> str:
         Hexadecimal digits.
     """
     text = json.dumps(state, sort_keys=True, default=str)
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)  # a function's address
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -178,7 +178,14 @@ def tune(
     }
     budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
     study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
-    study = dataclasses.replace(study, batch_size=batch_size)
+    study = dataclasses.replace(
+        study,
+        batch_size=batch_size,
+        max_epochs=budgets["max_epochs"],
+        fingerprints={
+            **study.fingerprints, "preprocessor": fingerprint(repr(preprocessor))
+        },
+    )  # fmt: skip
     if earlier is not None:
         check_same_study(earlier, study, folder)
     with leaving_no_trace(folder):

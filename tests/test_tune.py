@@ -420,6 +420,9 @@ def test_a_study_is_not_resumed_with_anything_else(tune, blobs, tmp_path):
         ({"seed": 5}, "seed=0 and got seed=5"),
         ({"tuner": "grid"}, "'RandomSearch' then, 'GridSearch' now"),
         ({"objective": "val_loss"}, "objective"),
+        ({"max_epochs": 9}, "max_epochs .1 then, 9 now"),
+        ({"batch_size": 8}, "batch_size .16 then, 8 now"),
+        ({"preprocessor": StandardScaler()}, "the preprocessor"),
     ]
     for kwargs, message in changed:
         with pytest.raises(StudyFolderError, match=message):
@@ -449,7 +452,7 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
     oracle = result.directory / "oracle.json"
     oracle.write_text(oracle.read_text()[:40])
     with pytest.raises(StudyFolderError, match="cannot be read"):
-        tune(project_name="p", resume=True)
+        tune(project_name="p", resume=True, max_epochs=1)
     assert len(oracle.read_text()) == 40
 
 
@@ -512,7 +515,7 @@ def test_the_study_folder_is_plain_and_opens_in_keras_tuner(tune):
     result = tune(max_trials=2, max_epochs=1, project_name="p")
     study = json.loads((result.directory / "study.json").read_text())
     assert study["format"] == 1
-    assert set(study["fingerprints"]) == {"data", "folds", "space"}
+    assert set(study["fingerprints"]) == {"data", "folds", "preprocessor", "space"}
     assert not [p for p in result.directory.rglob(".*") if p.is_file()]
     tuner = keras_tuner.RandomSearch(
         build_binary, "val_accuracy", max_trials=2,

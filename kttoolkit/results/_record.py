@@ -129,6 +129,7 @@ class Study:
         n_test: rows set aside before the search.
         epoch_selection: how epochs were chosen.
         batch_size: rows a step, or None for the default of `fit`.
+        max_epochs: the most epochs of a trial, or None.
         fingerprints: SHA-256 of the data, the folds and the search space.
         versions: of the packages that ran.
     """
@@ -145,6 +146,7 @@ class Study:
     n_test: int = 0
     epoch_selection: str = "per_fold"
     batch_size: int | None = None
+    max_epochs: int | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
