@@ -91,6 +91,25 @@ def test_a_script_runs_with_the_import_swapped(tmp_path):
     exec(swapped, {"FOLDER": str(tmp_path), "SCORE": score, "__name__": "x"})
 
 
+@pytest.mark.parametrize("cv", [None, 2])
+def test_a_distribution_strategy_is_kept(cv, blobs, build, tmp_path):
+    """Built, continued and loaded in the strategy's scope, with and without folds."""
+    import tensorflow as tf
+
+    import kttoolkit
+
+    tuner = kttoolkit.Hyperband(
+        build, "val_loss", max_epochs=2, factor=2, cv=cv, seed=0, directory=tmp_path,
+        distribution_strategy=tf.distribute.MirroredStrategy(["/cpu:0"]),
+    )  # fmt: skip
+    split = {} if cv else {"validation_split": 0.5}
+    tuner.search(*blobs, verbose=0, **split)
+    trials = tuner.oracle.trials.values()
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    assert any(t.hyperparameters.values["tuner/initial_epoch"] for t in trials)
+    assert tuner.get_best_models()[0].count_params() > 0
+
+
 def test_every_public_name_of_keras_tuner_is_here():
     import kttoolkit
 

@@ -3,6 +3,7 @@
 import abc
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,11 +70,8 @@ class ModelFactory:
             InvalidModelError: if `build` returns no model, or an uncompiled one.
             OversizedModelError: if it is larger than `max_model_size`.
         """
-        if self.distribution_strategy is None:
+        with self.scope():
             model = self.build_unchecked(hp)
-        else:
-            with self.distribution_strategy.scope():
-                model = self.build_unchecked(hp)
         size = trainable_size(model)
         if self.max_model_size and size > self.max_model_size:
             raise OversizedModelError(
@@ -111,6 +109,16 @@ class ModelFactory:
                 "returning it."
             )
         return model
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the strategy's scope, in which variables have to be made.
+
+        Returns:
+            A context manager; it does nothing without a strategy.
+        """
+        if self.distribution_strategy is None:
+            return nullcontext()
+        return self.distribution_strategy.scope()
 
     def _fresh_overrides(self) -> dict[str, Any]:
         """Copy an optimizer object, since one cannot serve two models."""

@@ -90,7 +90,9 @@ def _train(
     keras.utils.set_random_seed(training.seed)
     model = factory.build(hp)
     if plan.continue_from is not None:
-        restore(model, last_file(plan.continue_from, training.split), _sample(training))
+        with factory.scope():
+            checkpoint = last_file(plan.continue_from, training.split)
+            restore(model, checkpoint, _sample(training))
         keras.utils.set_random_seed(training.seed)
     recorder = EpochRecorder(plan.objective)
     callbacks = assemble_callbacks(plan, training, hp, observer, recorder)

@@ -267,13 +267,15 @@ class FoldTuner(keras_tuner.Tuner):
         """
         folder = self.get_trial_dir(trial.trial_id)
         hp = _compat.as_hyperparameters(trial.hyperparameters)
-        model = self._factory().build(hp)
+        factory = self._factory()
+        model = factory.build(hp)
         if not model.built:
             config = json.loads(
                 Path(self._get_build_config_fname(trial.trial_id)).read_text("utf-8")
             )
             model.build_from_config(config)
-        restore(model, Path(folder) / CHECKPOINT_FILE, None)
+        with factory.scope():
+            restore(model, Path(folder) / CHECKPOINT_FILE, None)
         return model
 
     def _factory(self) -> ModelFactory:
