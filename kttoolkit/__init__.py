@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from kttoolkit._open import load_result
     from kttoolkit._tune import tune
+    from kttoolkit.engine import fit
     from kttoolkit.results import TuneResult
     from kttoolkit.tuners import (
         BayesianOptimization,
@@ -65,6 +66,7 @@ __all__ = [
     "engine",
     "errors",
     "exceptions",
+    "fit",
     "load_result",
     "oracles",
     "scoring",
@@ -85,6 +87,7 @@ _HOME = {
     "RandomSearch": "kttoolkit.tuners",
     "TuneResult": "kttoolkit.results",
     "Tuner": "kttoolkit.tuners",
+    "fit": "kttoolkit.engine",
     "load_result": "kttoolkit._open",
     "tune": "kttoolkit._tune",
     # Keras Tuner's own, so that `import kttoolkit as kt` runs code written for it.

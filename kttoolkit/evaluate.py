@@ -1,19 +1,17 @@
 """The evaluation of a trial: one call that can be pickled and run anywhere."""
 
 import gc
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from kttoolkit.cv import Folds
 from kttoolkit.data import TrainingData
-from kttoolkit.engine import FitPlan, ModelFactory, Observer, choose
+from kttoolkit.engine import FitPlan, ModelFactory, Observer, choose, own_random_state
 from kttoolkit.scoring import FoldFit
 
 
@@ -77,22 +75,26 @@ def evaluate(
     Returns:
         The outcome.
     """
-    keras.backend.clear_session()
-    gc.collect()
+    _free_memory()
     hp = hp.copy()
-    with _own_random_state():
+    with own_random_state():
         fits = choose(engine).fit_folds(
             factory, hp, data, folds, plan, observer or SilentObserver()
         )
     return Outcome(hp, fits)
 
 
-@contextmanager
-def _own_random_state() -> Iterator[None]:
-    python: Any = random.getstate()
-    numpy: Any = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+_COLLECT_EVERY = 3.0
+_collected = -math.inf
+
+
+def _free_memory() -> None:
+    """Collect what trials left behind, models being full of cycles.
+
+    A collection takes 0.15 s beside TensorFlow's objects, so that it has to wait
+    until as much has been trained that it does not count.
+    """
+    global _collected
+    if time.monotonic() - _collected > _COLLECT_EVERY:
+        gc.collect()
+        _collected = time.monotonic()

@@ -69,3 +69,7 @@ class DatasetError(KttoolkitError, LookupError):
 
 class MissingDependencyError(KttoolkitError, ImportError):
     """An optional package is needed that is not installed."""
+
+
+class EngineWarning(UserWarning):
+    """A training was left to `model.fit`; the message says why."""

@@ -215,7 +215,8 @@ class StudyTrainer:
     ) -> keras.Model:
         model = self.factory.build(result.best_hyperparameters)
         sample = None if self.data is None else take(self.data.x, np.arange(1))
-        restore(model, best_file(result.trial_directory(trial), split), sample)
+        path = best_file(result.trial_directory(trial), split)
+        restore(model, path, sample, optimizer=False)
         return model
 
 

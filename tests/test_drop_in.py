@@ -91,6 +91,7 @@ def test_a_script_runs_with_the_import_swapped(tmp_path):
     exec(swapped, {"FOLDER": str(tmp_path), "SCORE": score, "__name__": "x"})
 
 
+@pytest.mark.filterwarnings("ignore:.*distribution strategy:UserWarning")
 @pytest.mark.parametrize("cv", [None, 2])
 def test_a_distribution_strategy_is_kept(cv, blobs, build, tmp_path):
     """Built, continued and loaded in the strategy's scope, with and without folds."""

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from kttoolkit.cv import as_folds
 from kttoolkit.data import as_training_data
-from kttoolkit.engine import FitPlan, ModelFactory, best_file, choose
+from kttoolkit.engine import FitPlan, ModelFactory, best_file, choose, restore
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import (
     NonFiniteScoreError,
@@ -179,8 +179,7 @@ def test_weights_of_the_best_epoch_are_kept(problem, tmp_path):
     fits = run(problem, directory=str(tmp_path), fit_kwargs={"epochs": 3}).fits
     for fit in fits:
         model = Model().build(keras_tuner.HyperParameters())
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(best_file(tmp_path, fit.split))
+        restore(model, best_file(tmp_path, fit.split), None, optimizer=False)
         fold = folds.splits[fit.fold]
         scores = model.evaluate(
             data.x[fold.test], data.y[fold.test], verbose=0, return_dict=True
@@ -269,5 +268,5 @@ def test_compile_arguments_of_the_tuner_replace_those_of_the_model():
 
 
 def test_unknown_engine_lists_the_known():
-    with pytest.raises(SearchError, match="'auto', 'reference', but got 'warp'"):
+    with pytest.raises(SearchError, match="'compiled', 'reference', but got 'warp'"):
         choose("warp")

@@ -16,7 +16,9 @@ from kttoolkit import exceptions
 ERRORS = {
     name: value
     for name, value in vars(exceptions).items()
-    if inspect.isclass(value) and issubclass(value, Exception)
+    if inspect.isclass(value)
+    and issubclass(value, Exception)
+    and not issubclass(value, Warning)
 }
 PACKAGE = Path(kttoolkit.__file__).parent
 

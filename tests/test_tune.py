@@ -239,6 +239,7 @@ def test_a_preprocessor_can_be_tuned(tune):
     assert model.count_params() > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*Dataset, and not only arrays:UserWarning")
 def test_streams_are_searched_on_a_hold_out(tune, blobs):
     stream = tf.data.Dataset.from_tensor_slices(blobs).batch(16)
     kwargs = {"max_trials": 1, "max_epochs": 1, "batch_size": None}
@@ -253,6 +254,7 @@ def test_streams_are_searched_on_a_hold_out(tune, blobs):
 
 
 @pytest.mark.filterwarnings("ignore:.*shuffle=True:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*generator, and not only arrays:UserWarning")
 def test_a_generator_must_be_endless(tune, blobs):
     def batches():
         while True:

@@ -8,6 +8,8 @@ from kttoolkit.engine._base import (
     fit_arguments,
     trainable_size,
 )
+from kttoolkit.engine._compiled import CompiledEngine, fit
+from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._weights import (
     CHECKPOINT_FILE,
@@ -21,6 +23,7 @@ from kttoolkit.exceptions import SearchError
 
 __all__ = [
     "CHECKPOINT_FILE",
+    "CompiledEngine",
     "Engine",
     "FitPlan",
     "ModelFactory",
@@ -28,22 +31,29 @@ __all__ = [
     "ReferenceEngine",
     "best_file",
     "choose",
+    "fit",
     "fit_arguments",
     "last_file",
+    "own_random_state",
     "publish",
     "restore",
     "save",
     "trainable_size",
 ]
 
-_ENGINES: dict[str, type[Engine]] = {"reference": ReferenceEngine}
+_ENGINES: dict[str, type[Engine]] = {
+    "compiled": CompiledEngine,
+    "reference": ReferenceEngine,
+}
 
 
 def choose(name: str) -> Engine:
     """Return the engine of that name.
 
     Args:
-        name: "reference", or "auto" for the fastest that computes the same.
+        name: "compiled" runs whole epochs on the device and leaves what it cannot
+            run to `model.fit`; "reference" is `model.fit`; "auto" is the fastest
+            that computes the same.
 
     Returns:
         An engine.
@@ -53,10 +63,10 @@ def choose(name: str) -> Engine:
 
     Example:
         >>> choose("auto").name
-        'reference'
+        'compiled'
     """
     if name == "auto":
-        return ReferenceEngine()
+        return CompiledEngine()
     if name not in _ENGINES:
         names = ", ".join(repr(known) for known in ("auto", *_ENGINES))
         raise SearchError(f"engine must be one of {names}, but got {name!r}.")

@@ -27,6 +27,8 @@ class EpochRecorder(keras.callbacks.Callback):
         objective: decides which epoch is best.
     """
 
+    sees_weights_only = True
+
     def __init__(self, objective: ObjectiveLike) -> None:
         super().__init__()
         self.objective = objective
@@ -70,6 +72,8 @@ class EpochRecorder(keras.callbacks.Callback):
 
 class _EpochReporter(keras.callbacks.Callback):
     """Passes each epoch on to the observer."""
+
+    sees_weights_only = True
 
     def __init__(self, observer: Observer, split: int) -> None:
         super().__init__()

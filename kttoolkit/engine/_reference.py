@@ -5,38 +5,15 @@ What it computes is, to the letter, a loop of `keras.utils.set_random_seed`,
 measured against it.
 """
 
-import time
-from pathlib import Path
-from typing import Any
+from contextlib import nullcontext
 
-import keras
 import keras_tuner
 
 from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData, take
-from kttoolkit.engine._base import (
-    Engine,
-    FitPlan,
-    ModelFactory,
-    Observer,
-    Training,
-    trainings,
-)
-from kttoolkit.engine._callbacks import (
-    EpochRecorder,
-    assemble_callbacks,
-    copy_callbacks,
-)
-from kttoolkit.engine._weights import (
-    BUILD_CONFIG_FILE,
-    best_file,
-    last_file,
-    restore,
-    save,
-)
-from kttoolkit.exceptions import ObjectiveError
-from kttoolkit.files import write_json
-from kttoolkit.scoring import FoldFit, ObjectiveLike, best_index, check_finite
+from kttoolkit.data import TrainingData
+from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
+from kttoolkit.engine._folds import train_folds
+from kttoolkit.scoring import FoldFit
 
 
 class ReferenceEngine(Engine):
@@ -54,131 +31,7 @@ class ReferenceEngine(Engine):
         observer: Observer,
     ) -> tuple[FoldFit, ...]:
         """Train every fold and execution, one after the other."""
-        fits = []
-        copy_callbacks(plan.callbacks)
-        sources = trainings(folds, plan)
-        for source in sources:
-            observer.fold_started(source.split, len(sources))
-            start = time.perf_counter()
-            training = source.load(data, folds, plan, hp)
-            history = _train(factory, hp, plan, training, observer)
-            fit = FoldFit(
-                split=training.split,
-                fold=training.fold,
-                execution=training.execution,
-                seed=training.seed,
-                history=history,
-                initial_epoch=plan.initial_epoch,
-                n_train=training.n_train,
-                n_test=training.n_test,
-                seconds=time.perf_counter() - start,
-            )
-            check_finite(fit)
-            best_index(history[plan.objective.name], plan.objective.direction)
-            observer.fold_ended(fit)
-            fits.append(fit)
-        return tuple(fits)
-
-
-def _train(
-    factory: ModelFactory,
-    hp: keras_tuner.HyperParameters,
-    plan: FitPlan,
-    training: Training,
-    observer: Observer,
-) -> dict[str, tuple[float, ...]]:
-    keras.utils.set_random_seed(training.seed)
-    model = factory.build(hp)
-    if plan.continue_from is not None:
-        with factory.scope():
-            checkpoint = last_file(plan.continue_from, training.split)
-            restore(model, checkpoint, _sample(training))
-        keras.utils.set_random_seed(training.seed)
-    recorder = EpochRecorder(plan.objective)
-    callbacks = assemble_callbacks(plan, training, hp, observer, recorder)
-    result = factory.hypermodel.fit(
-        hp, model, *training.args, callbacks=callbacks, **training.kwargs
-    )
-    history = _as_history(result, recorder, plan.objective)
-    if plan.directory is not None and model.built:
-        _keep(model, recorder, plan, training.split)
-    return history
-
-
-def _keep(
-    model: keras.Model, recorder: EpochRecorder, plan: FitPlan, split: int
-) -> None:
-    folder = Path(str(plan.directory))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
-    if plan.keep_last:
-        save(model, last_file(folder, split))
-    if recorder.best_weights is not None:
-        model.set_weights(recorder.best_weights)
-    save(model, best_file(folder, split))
-
-
-def _sample(training: Training) -> Any:
-    """Return one row, which builds a model whose shape is not fixed."""
-    x: Any = training.args[0] if training.args else training.kwargs.get("x")
-    if hasattr(x, "element_spec"):
-        batch = next(iter(x.take(1)))
-        return batch[0] if isinstance(batch, tuple) else batch
-    return take(x, slice(0, 1))  # type: ignore[arg-type]
-
-
-def _as_history(
-    result: Any, recorder: EpochRecorder, objective: ObjectiveLike
-) -> dict[str, tuple[float, ...]]:
-    """Bring whatever `HyperModel.fit` returned into one value an epoch."""
-    history: dict[str, tuple[float, ...]]
-    if isinstance(result, keras.callbacks.History):
-        aligned = recorder.epochs == len(result.epoch) and recorder.epochs > 0
-        history = (
-            recorder.history()
-            if aligned
-            else {k: tuple(map(float, v)) for k, v in result.history.items()}
-        )
-    elif isinstance(result, dict):
-        history = {name: (float(value),) for name, value in result.items()}
-    elif isinstance(result, bool) or not _is_number(result):
-        raise keras_tuner.errors.FatalTypeError(
-            "Expected what is returned by HyperModel.fit() to be one of History, "
-            f"dictionary or number, but got {result!r} of type {type(result).__name__}."
-        )
-    else:
-        history = {objective.name: (float(result),)}
-    return _with_objective(history, objective)
-
-
-def _with_objective(
-    history: dict[str, tuple[float, ...]], objective: ObjectiveLike
-) -> dict[str, tuple[float, ...]]:
-    """Add the objective's own curve where it is made of several metrics."""
-    if objective.name in history:
-        return history
-    n_epochs = max((len(values) for values in history.values()), default=0)
-    epochs = [
-        {name: values[i] for name, values in history.items() if i < len(values)}
-        for i in range(n_epochs)
-    ]
-    if objective.name == "default_objective":
-        raise keras_tuner.errors.FatalTypeError(
-            "Expected what is returned by HyperModel.fit() to be a single float when "
-            f"no objective is given, but got {sorted(history)}. Name the objective."
-        )
-    if not epochs or not objective.has_value(epochs[0]):  # type: ignore[attr-defined]
-        raise ObjectiveError(
-            f"The objective must be among what the model reports, but "
-            f"objective={objective.name!r} is not in {sorted(history)}."
-        )
-    curve = tuple(float(objective.get_value(logs)) for logs in epochs)
-    return {**history, objective.name: curve}
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+        return train_folds(
+            factory, hp, data, folds, plan, observer,
+            carry=lambda model, build, last: nullcontext(),
+        )  # fmt: skip

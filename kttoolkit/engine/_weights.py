@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +42,28 @@ def last_file(directory: str | Path, split: int) -> Path:
     return Path(directory) / f"split{split}.last.weights.h5"
 
 
-def save(model: keras.Model, path: Path) -> None:
-    """Write weights and optimizer state so that a kill leaves no half of a file.
+def save(model: keras.Model, path: Path, *, optimizer: bool) -> None:
+    """Write weights so that a kill leaves no half of a file.
 
     Args:
         model: the model.
         path: where to; replaced if it exists.
+        optimizer: whether to write the optimizer's state too, for going on.
     """
     partial = path.with_name(f".{os.getpid()}.{path.name}")
-    model.save_weights(partial)
+    with nullcontext() if optimizer else _without_optimizer(model):
+        model.save_weights(partial)
     partial.replace(path)
 
 
-def restore(model: keras.Model, path: Path, sample: Any) -> None:
-    """Load weights and optimizer state.
+def restore(model: keras.Model, path: Path, sample: Any, *, optimizer: bool) -> None:
+    """Load weights.
 
     Args:
         model: a freshly built model of the same shape.
         path: the file.
         sample: one row of input, to build a model without fixed input shape.
+        optimizer: whether the file has the optimizer's state too.
 
     Raises:
         TrialError: if the file is not there.
@@ -70,9 +75,10 @@ def restore(model: keras.Model, path: Path, sample: Any) -> None:
         )
     if not model.built:
         model(sample)
-    if model.optimizer is not None:
+    if optimizer and model.optimizer is not None:
         model.optimizer.build(model.trainable_variables)
-    model.load_weights(path)
+    with nullcontext() if optimizer else _without_optimizer(model):
+        model.load_weights(path)
 
 
 def publish(directory: str | Path, split: int) -> None:
@@ -92,3 +98,16 @@ def publish(directory: str | Path, split: int) -> None:
     except OSError:
         shutil.copy2(source, partial)
     partial.replace(target)
+
+
+@contextmanager
+def _without_optimizer(model: keras.Model) -> Iterator[None]:
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        yield
+        return
+    model.optimizer = None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer

@@ -275,7 +275,8 @@ class FoldTuner(keras_tuner.Tuner):
             )
             model.build_from_config(config)
         with factory.scope():
-            restore(model, Path(folder) / CHECKPOINT_FILE, None)
+            checkpoint = Path(folder) / CHECKPOINT_FILE
+            restore(model, checkpoint, None, optimizer=False)
         return model
 
     def _factory(self) -> ModelFactory:

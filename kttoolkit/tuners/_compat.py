@@ -33,7 +33,6 @@ from kttoolkit.results import RECORD_FILE
 CHECKED = ("1.4.8", "1.4.8")
 GRID_POINTS = 10
 
-TunerCallback = kt_tuner_utils.TunerCallback
 convert_to_metrics_dict = kt_tuner_utils.convert_to_metrics_dict
 get_best_step = kt_tuner_utils.get_best_step
 validate_trial_results = kt_tuner_utils.validate_trial_results

@@ -12,14 +12,12 @@ import keras_tuner
 
 from kttoolkit.scoring import FoldFit, direction_of
 from kttoolkit.trackers import Trackers
-from kttoolkit.tuners import _compat
 
 # What `keras.Model.fit` takes by position, in its order.
 _FIT_POSITIONS = ("x", "y", "batch_size", "epochs", "verbose", "callbacks",
                   "validation_split", "validation_data", "shuffle", "class_weight",
                   "sample_weight")  # fmt: skip
 _REASON_WIDTH = 400
-_HOOKS = ("on_batch_begin", "on_batch_end", "on_epoch_begin", "on_epoch_end")
 
 
 class _Watched(Protocol):
@@ -37,10 +35,12 @@ class TrialObserver:
         self.trial = trial
 
     def callbacks(self) -> Sequence[keras.callbacks.Callback]:
-        """Return Keras Tuner's callback where a subclass overrides its hooks."""
-        if not _overrides_hooks(self.tuner):
-            return ()
-        return (_compat.TunerCallback(self.tuner, self.trial),)
+        """Return what calls the hooks of a tuner, where a subclass overrides them."""
+        if _overrides(self.tuner, "on_batch_begin", "on_batch_end"):
+            return (_BatchHooks(self.tuner, self.trial),)
+        if _overrides(self.tuner, "on_epoch_begin", "on_epoch_end"):
+            return (_EpochHooks(self.tuner, self.trial),)
+        return ()
 
     def fold_started(self, split: int, n_splits: int) -> None:
         """Tell the trackers."""
@@ -56,10 +56,35 @@ class TrialObserver:
         self.tuner.trackers.fold_ended(self.trial.trial_id, fit)
 
 
-def _overrides_hooks(tuner: Any) -> bool:
+class _EpochHooks(keras.callbacks.Callback):
+    """Calls a tuner's hooks for each epoch."""
+
+    def __init__(self, tuner: Any, trial: Any) -> None:
+        super().__init__()
+        self.tuner = tuner
+        self.trial = trial
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.tuner.on_epoch_begin(self.trial, self.model, epoch, logs=logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.tuner.on_epoch_end(self.trial, self.model, epoch, logs=logs)
+
+
+class _BatchHooks(_EpochHooks):
+    """Calls a tuner's hooks for each batch too, which only `model.fit` can do."""
+
+    def on_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.tuner.on_batch_begin(self.trial, self.model, batch, logs)
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.tuner.on_batch_end(self.trial, self.model, batch, logs)
+
+
+def _overrides(tuner: Any, *hooks: str) -> bool:
     return any(
         getattr(type(tuner), hook) is not getattr(keras_tuner.Tuner, hook)
-        for hook in _HOOKS
+        for hook in hooks
     )
 
 

@@ -1,0 +1,307 @@
+"""The arguments of `fit`, as the compiled engine takes them: rows and their order."""
+
+import functools
+import inspect
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from kttoolkit.engine._keras import global_seed
+
+_DEFAULT_BATCH = 32
+
+
+class RefusedError(Exception):
+    """Says why the compiled engine leaves a training to `model.fit`."""
+
+
+@dataclass(frozen=True)
+class FitCall:
+    """One call of `keras.Model.fit`, every argument by its name.
+
+    Attributes:
+        given: the arguments as they came, for handing them on.
+        values: the same with defaults filled in.
+    """
+
+    given: tuple[tuple[Any, ...], Mapping[str, Any]]
+    values: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> "FitCall":
+        """Bind arguments to the names that `keras.Model.fit` has for them.
+
+        Args:
+            args: those by position, behind the model.
+            kwargs: those by name.
+
+        Returns:
+            The call.
+
+        Raises:
+            RefusedError: if they do not fit; Keras then says what is wrong.
+        """
+        try:
+            bound = inspect.signature(keras.Model.fit).bind(None, *args, **kwargs)
+        except TypeError as error:
+            raise RefusedError(f"the arguments of fit are wrong: {error}") from error
+        bound.apply_defaults()
+        return cls((args, kwargs), bound.arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        """Return the callbacks in one flat list."""
+        return [] if not self.values["callbacks"] else self._flat_callbacks()
+
+    def _flat_callbacks(self) -> list[keras.callbacks.Callback]:
+        given = self.values["callbacks"]
+        if isinstance(given, keras.callbacks.CallbackList):
+            raise RefusedError("callbacks come as a CallbackList of their own")
+        flat: list[keras.callbacks.Callback] = keras.tree.flatten(given)
+        return flat
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows on the device, and how they go into batches.
+
+    Attributes:
+        tensors: what a step is given, each of shape (n_samples, ...).
+        n_samples: how many rows.
+        batch_size: rows a step.
+        steps: batches an epoch, or None for all of them.
+    """
+
+    tensors: Any
+    n_samples: int
+    batch_size: int
+    steps: int | None = None
+
+    @property
+    def n_batches(self) -> int:
+        """Return how many batches the rows make."""
+        return math.ceil(self.n_samples / self.batch_size)
+
+    def first(self) -> Any:
+        """Return a batch of the first row."""
+        return keras.tree.map_structure(lambda tensor: tensor[:1], self.tensors)
+
+    def spec(self) -> Any:
+        """Return the shapes and dtypes, any number of rows."""
+        return keras.tree.map_structure(
+            lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), self.tensors
+        )
+
+
+def training_rows(call: FitCall) -> Rows:
+    """Put the rows to train on onto the device.
+
+    Args:
+        call: the arguments of `fit`.
+
+    Returns:
+        The rows.
+
+    Raises:
+        RefusedError: if they are not arrays, or do not go together.
+    """
+    x, y, weight = call.x, call.y, call.sample_weight
+    if call.validation_split and call.validation_data is None:
+        x, y, weight = _split(call, first=True)
+    if call.class_weight is not None:
+        if weight is not None or keras.tree.is_nested(y):
+            raise RefusedError("class_weight needs one output and no sample_weight")
+        weight = _weight_of_classes(y, call.class_weight)
+    return _as_rows(x, y, weight, call.batch_size, call.steps_per_epoch)
+
+
+def validation_rows(call: FitCall) -> Rows | None:
+    """Put the rows to score on onto the device.
+
+    Args:
+        call: the arguments of `fit`.
+
+    Returns:
+        The rows, or None where nothing is to be scored.
+
+    Raises:
+        RefusedError: if they are not arrays, or do not go together.
+    """
+    if call.validation_data is not None:
+        if not isinstance(call.validation_data, tuple | list):
+            kind = type(call.validation_data).__name__
+            raise RefusedError(f"validation_data is a {kind}, not arrays")
+        parts = keras.utils.unpack_x_y_sample_weight(call.validation_data)
+    elif call.validation_split:
+        parts = _split(call, first=False)
+    else:
+        return None
+    batch_size = call.validation_batch_size or call.batch_size
+    x, y, weight = parts
+    rows = _as_rows(x, y, weight, batch_size, call.validation_steps)
+    if rows.steps is not None and rows.steps > rows.n_batches:
+        raise RefusedError("validation_steps is more than the rows make")
+    return rows
+
+
+def row_orders(rows: Rows, shuffle: Any) -> Iterator[np.ndarray]:
+    """Yield the rows of each epoch in the order in which `model.fit` takes them.
+
+    With a global seed `model.fit` shuffles every epoch alike, since each begins a
+    new iterator of the same seeded pipeline; without one, orders are drawn anew.
+
+    Args:
+        rows: how many there are.
+        shuffle: as `fit` was given it.
+
+    Yields:
+        Row numbers of one epoch, of shape (n_rows,).
+    """
+    left = np.empty(0, "int32")
+    while True:
+        if not len(left):
+            left = _order(rows.n_samples, rows.batch_size, shuffle)
+        steps = rows.steps or rows.n_batches
+        if steps > math.ceil(len(left) / rows.batch_size):
+            warnings.warn(
+                "Your input ran out of data: steps_per_epoch must be a divisor of the "
+                f"number of batches, but got {steps} of {rows.n_batches}. This epoch "
+                "is shorter.",
+                stacklevel=2,
+            )
+        now = steps * rows.batch_size
+        yield left[:now]
+        left = left[now:]
+
+
+def _order(n: int, batch_size: int, shuffle: Any) -> np.ndarray:
+    if not shuffle:
+        return np.arange(n, dtype="int32")
+    within = batch_size if shuffle == "batch" else None
+    seed = global_seed()
+    if seed is None:
+        return _draw(n, within)
+    return _seeded_order(seed, n, within)
+
+
+@functools.lru_cache(maxsize=256)
+def _seeded_order(seed: int, n: int, within: int | None) -> np.ndarray:
+    """Draw once for each seed; the seed is TensorFlow's and only names the draw."""
+    del seed
+    return _draw(n, within)
+
+
+def _draw(n: int, within: int | None) -> np.ndarray:
+    """Draw from a pipeline whose random operation has the seed that Keras's has."""
+    if within is None:
+        source = tf.data.Dataset.range(1)
+        shuffled = source.map(lambda _: tf.random.shuffle(tf.range(n, dtype=tf.int64)))
+    else:
+        source = tf.data.Dataset.range(n).batch(within)
+        shuffled = source.map(tf.random.shuffle)
+    return np.concatenate([part.numpy() for part in shuffled]).astype("int32")
+
+
+def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:
+    if weight is not None and keras.tree.is_nested(y):
+        if not keras.tree.is_nested(weight):
+            weight = keras.tree.map_structure(lambda _: weight, y)
+        elif not _same_structure(y, weight):
+            raise RefusedError("sample_weight has not the structure of y")
+    packed = keras.utils.pack_x_y_sample_weight(x, y, weight)
+    # Keras counts a list of inputs as a tuple, here as in `fit`.
+    tensors = keras.tree.map_structure(_as_tensor, packed)
+    tensors = keras.tree.lists_to_tuples(tensors)
+    sizes = {int(tensor.shape[0]) for tensor in keras.tree.flatten(tensors)}
+    if len(sizes) != 1 or 0 in sizes:
+        raise RefusedError(f"arrays have different numbers of rows: {sorted(sizes)}")
+    n = sizes.pop()
+    if batch_size is not None and (not _is_whole(batch_size) or batch_size < 1):
+        raise RefusedError(f"batch_size={batch_size!r} is no whole number above 0")
+    if not batch_size:
+        batch_size = math.ceil(n / steps) if steps else _DEFAULT_BATCH
+    return Rows(tensors, n, int(batch_size), steps or None)
+
+
+def _same_structure(one: Any, other: Any) -> bool:
+    try:
+        keras.tree.assert_same_structure(one, other)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _as_tensor(value: Any) -> tf.Tensor:
+    """Convert as Keras does: floats to `floatx`, a Series to a column."""
+    if isinstance(value, tf.Tensor) and hasattr(value, "numpy"):
+        is_float = value.dtype.is_floating
+        return tf.cast(value, keras.config.floatx()) if is_float else value
+    if isinstance(value, pd.DataFrame | pd.Series):
+        if isinstance(value, pd.DataFrame) and _any_other_float(value):
+            value = value.astype(keras.config.floatx())
+        column = isinstance(value, pd.Series)
+        value = value.to_numpy()[:, None] if column else value.to_numpy()
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+        kind = type(value).__name__
+        raise RefusedError(f"the data hold a {kind}, and not only arrays of numbers")
+    if value.dtype.kind == "f":
+        value = value.astype(keras.config.floatx(), copy=False)
+    try:
+        return tf.convert_to_tensor(value)
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise RefusedError("the data do not fit into the device's memory") from error
+
+
+def _any_other_float(frame: pd.DataFrame) -> bool:
+    floatx = keras.config.floatx()
+    kinds = [dtype for dtype in frame.dtypes if getattr(dtype, "kind", "O") == "f"]
+    return any(str(dtype) != floatx for dtype in kinds)
+
+
+def _weight_of_classes(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
+    """Return each row's weight of its class, 1 for a class without one."""
+    labels = np.asarray(y)
+    if labels.ndim > 1:
+        one_hot = labels.shape[-1] != 1
+        labels = labels.argmax(-1) if one_hot else labels.squeeze(-1)
+    names, place = np.unique(np.round(labels).astype("int32"), return_inverse=True)
+    weights = [class_weight.get(int(name), 1.0) for name in names]
+    return np.asarray(weights, keras.config.floatx())[place]
+
+
+def _split(call: FitCall, *, first: bool) -> tuple[Any, Any, Any]:
+    """Cut `validation_split` off the end, as Keras does."""
+    parts = (call.x, call.y, call.sample_weight)
+    arrays = [part for part in keras.tree.flatten(parts) if part is not None]
+    if not all(hasattr(array, "shape") and len(array.shape) for array in arrays):
+        raise RefusedError("validation_split needs arrays")
+    n = int(arrays[0].shape[0])
+    at = math.floor(n * (1.0 - call.validation_split))
+    if at in {0, n}:
+        raise RefusedError("validation_split leaves one part without rows")
+    cut = slice(0, at) if first else slice(at, n)
+
+    def take(part: Any) -> Any:
+        if part is None:
+            return None
+        return part.iloc[cut] if hasattr(part, "iloc") else part[cut]
+
+    x, y, weight = keras.tree.map_structure(take, parts)
+    return x, y, weight

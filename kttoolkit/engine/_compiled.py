@@ -1,0 +1,115 @@
+"""The compiled engine: `fit` runs whole epochs on the device.
+
+It trains fold by fold as a loop over `model.fit` would, and a `HyperModel.fit` of
+the user's own runs too: the model it is handed carries the engine as its `fit`.
+Folds, and trials that differ in the learning rate or the batch size, share one
+traced graph.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import keras_tuner
+
+from kttoolkit.cv import Folds
+from kttoolkit.data import TrainingData
+from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
+from kttoolkit.engine._call import FitCall, RefusedError
+from kttoolkit.engine._fit import fit_compiled
+from kttoolkit.engine._folds import train_folds
+from kttoolkit.engine._programs import Programs
+from kttoolkit.exceptions import EngineWarning
+from kttoolkit.scoring import FoldFit
+
+# Traced programs outlive the trial that made them; the next may need them.
+PROGRAMS = Programs()
+# Kept with the model, for they would keep the model.
+_ATTRIBUTE = "_kttoolkit_programs"
+
+
+class CompiledEngine(Engine):
+    """Trains with `HyperModel.fit` and a `model.fit` of its own."""
+
+    name = "compiled"
+
+    def fit_folds(
+        self,
+        factory: ModelFactory,
+        hp: keras_tuner.HyperParameters,
+        data: TrainingData | None,
+        folds: Folds | None,
+        plan: FitPlan,
+        observer: Observer,
+    ) -> tuple[FoldFit, ...]:
+        """Train every fold and execution, one after the other."""
+        return train_folds(factory, hp, data, folds, plan, observer, carry=_carry)
+
+
+def fit(model: keras.Model, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+    """Train a model as `model.fit` does, whole epochs on the device.
+
+    Histories and weights are those of `model.fit`: the same batches in the same
+    order, the same random numbers, callbacks, class weights and metrics. What has
+    to be done batch by batch from Python (batch-level callbacks, generators,
+    `tf.data`, `run_eagerly`, several replicas) is left to `model.fit`, and a warning
+    says why.
+
+    Small models gain most, for there `model.fit` spends its time between steps.
+
+    Args:
+        model: compiled.
+        *args: as `keras.Model.fit` takes them: x of shape (n_samples, ...), y, ...
+        **kwargs: as `keras.Model.fit` takes them.
+
+    Returns:
+        The history, as `model.fit` returns it.
+
+    Example:
+        >>> import keras
+        >>> import kttoolkit
+        >>> x, y = keras.random.normal((64, 3)), keras.random.normal((64, 1))
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = kttoolkit.fit(model, x, y, epochs=2, verbose=0)
+        >>> sorted(history.history)
+        ['loss']
+    """
+    if _ATTRIBUTE not in vars(model):
+        object.__setattr__(model, _ATTRIBUTE, Programs(max_programs=2))
+    programs = vars(model)[_ATTRIBUTE]
+    return _fit_or_leave(model, args, kwargs, programs)
+
+
+def _fit_or_leave(
+    model: keras.Model,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    programs: Programs,
+    build: Callable[[], keras.Model] | None = None,
+    *,
+    last: bool = False,
+) -> keras.callbacks.History:
+    try:
+        call = FitCall.of(args, kwargs)
+        return fit_compiled(model, call, programs, build, last=last)
+    except RefusedError as refusal:
+        message = f"Trained with model.fit, not with the compiled engine: {refusal}."
+        warnings.warn(message, EngineWarning, stacklevel=3)
+    return type(model).fit(model, *args, **kwargs)
+
+
+@contextmanager
+def _carry(
+    model: keras.Model, build: Callable[[], keras.Model], *, last: bool
+) -> Iterator[None]:
+    def engine_fit(*args: Any, **kwargs: Any) -> keras.callbacks.History:
+        return _fit_or_leave(model, args, kwargs, PROGRAMS, build, last=last)
+
+    model.fit = engine_fit
+    try:
+        yield
+    finally:
+        del model.fit

@@ -1,0 +1,180 @@
+"""A description of a model by which two models are known to be the same program.
+
+A traced graph has the Python state of its model burnt in: rates, shapes, constants,
+closures. Two models may use one graph only if all of that is equal. Values of
+variables are no part of it, for the graph reads them when it runs.
+"""
+
+import enum
+import functools
+import hashlib
+import inspect
+import types
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_PLAIN = (
+    type(None), bool, int, float, complex, str, bytes, slice, type(...), enum.Enum,
+    np.generic, np.dtype, tf.DType, tf.TensorShape,
+)  # fmt: skip
+_FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc)
+# State that lives in variables, or has done its work when the model is built.
+_BY_TYPE = (
+    keras.initializers.Initializer, keras.random.SeedGenerator, weakref.ref,
+    inspect.Signature,
+)  # fmt: skip
+# Bookkeeping that holds addresses, or that `fit` itself writes.
+_SKIPPED = {
+    "_tracker", "_nodes", "_kttoolkit_programs", "_initial_seed", "history", "fit",
+    "stop_training", "stop_evaluating", "stop_predicting",
+    "train_function", "test_function", "predict_function",
+    "_eval_epoch_iterator", "_initial_epoch",
+}  # fmt: skip
+
+
+def describe(*values: Any) -> tuple[Any, ...]:
+    """Describe models, or whatever else a traced graph depends on.
+
+    Args:
+        *values: objects to walk through.
+
+    Returns:
+        A tuple that can be hashed, equal for objects whose Python state is equal.
+        An object that cannot be looked into is described by itself.
+
+    Example:
+        >>> import keras
+        >>> one, two = (keras.regularizers.L2(0.1) for _ in range(2))
+        >>> describe(one) == describe(two)
+        True
+        >>> describe(one) == describe(keras.regularizers.L2(0.2))
+        False
+    """
+    walker = _Walker()
+    for value in values:
+        walker.walk("", value)
+    return tuple(walker.found)
+
+
+class _Walker:
+    """Goes through an object graph once, in the order of its attributes."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        # Keeps temporary objects, whose addresses would be used again.
+        self._kept: list[Any] = []
+
+    def walk(self, place: str, value: Any) -> None:
+        """Describe one value, and what it holds."""
+        if isinstance(value, _PLAIN):
+            # 1, 1.0 and True are equal, and not the same.
+            self.found.append((place, type(value), _comparable(value)))
+        elif isinstance(value, _FIXED):
+            self.found.append((place, _Same(value)))
+        elif id(value) in self._numbers:
+            self.found.append((place, "seen", self._numbers[id(value)]))
+        else:
+            self._numbers[id(value)] = len(self._numbers)
+            self._kept.append(value)
+            self.found.append((place, type(value)))
+            self._look_into(value)
+
+    def _look_into(self, value: Any) -> None:
+        if isinstance(value, keras.Variable):
+            self._variable(value)
+        elif isinstance(value, np.ndarray | tf.Tensor):
+            self.found.append(_array(value))
+        elif isinstance(value, _BY_TYPE):
+            pass
+        elif isinstance(value, Mapping):
+            self._children(value.items())
+        elif isinstance(value, list | tuple | set | frozenset):
+            self._children(enumerate(value))
+        elif callable(value) and not hasattr(type(value), "__call__"):  # noqa: B004
+            self.found.append(_Same(value))
+        else:
+            self._object(value)
+
+    def _object(self, value: Any) -> None:
+        if isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, types.MethodType):
+            self._children([("self", value.__self__), ("func", value.__func__)])
+        elif isinstance(value, functools.partial):
+            parts = [value.func, value.args, value.keywords]
+            self._children(enumerate(parts))
+        elif isinstance(value, tf.Variable) or not hasattr(value, "__dict__"):
+            self.found.append(_Same(value))
+        else:
+            self._children(_state(value))
+
+    def _children(self, items: Any) -> None:
+        for name, child in items:
+            self.walk(str(name) if isinstance(name, str | int) else "key", child)
+            if not isinstance(name, str | int):
+                self.walk("name", name)
+        self.found.append("end")
+
+    def _variable(self, value: keras.Variable) -> None:
+        self.found.append((tuple(value.shape), value.dtype, value.trainable))
+        self.walk("regularizer", getattr(value, "regularizer", None))
+        self.walk("constraint", value.constraint)
+        self.walk("overwrite", getattr(value, "overwrite_with_gradient", None))
+
+    def _function(self, value: types.FunctionType) -> None:
+        self.found.append(value.__code__)
+        self.walk("defaults", value.__defaults__)
+        self.walk("keyword defaults", value.__kwdefaults__)
+        for cell in value.__closure__ or ():
+            self.walk("cell", _contents(cell))
+
+
+class _Same:
+    """Equal to another only if both hold the very same object, which it keeps."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _state(value: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, child)
+        for name, child in vars(value).items()
+        if name not in _SKIPPED and not name.startswith("_self_")
+    ]
+
+
+def _comparable(value: Any) -> Any:
+    """Return NaN and slices as something that is equal to itself and hashable."""
+    if isinstance(value, slice) or value != value:
+        return repr(value)
+    return value
+
+
+def _array(value: Any) -> Any:
+    if not isinstance(value, np.ndarray) and not hasattr(value, "numpy"):
+        return _Same(value)
+    array = np.asarray(value)
+    if array.dtype == object:
+        return _Same(value)
+    content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
+    return (array.shape, str(array.dtype), content)
+
+
+def _contents(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None

@@ -1,0 +1,85 @@
+"""What only `model.fit` can do."""
+
+import keras
+import tensorflow as tf
+
+from kttoolkit.engine._call import FitCall, RefusedError
+
+_BATCH_HOOKS = (
+    "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
+    "on_test_batch_begin", "on_test_batch_end",
+)  # fmt: skip
+# Parts of `fit` that a subclass of Model may replace, and that are not traced.
+_REPLACEABLE = (
+    "fit", "evaluate", "make_train_function", "make_test_function", "reset_metrics",
+)  # fmt: skip
+
+
+def check(model: keras.Model, call: FitCall) -> None:
+    """Refuse what only `model.fit` can do.
+
+    Args:
+        model: compiled.
+        call: the arguments of `fit`.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    reason = _reason_of_model(model) or _reason_of_call(call)
+    if reason is not None:
+        raise RefusedError(reason)
+
+
+def _reason_of_model(model: keras.Model) -> str | None:
+    if keras.backend.backend() != "tensorflow":
+        return f"Keras runs on {keras.backend.backend()}, not on TensorFlow"
+    if not model.compiled or getattr(model, "optimizer", None) is None:
+        return "the model is not compiled with an optimizer"
+    if model.run_eagerly or tf.config.functions_run_eagerly():
+        return "the model runs eagerly (run_eagerly=True)"
+    return _reason_of_class(model)
+
+
+def _reason_of_class(model: keras.Model) -> str | None:
+    if model.distribute_strategy is not tf.distribute.get_strategy():
+        return "the model belongs to a distribution strategy"
+    if tf.distribute.has_strategy():
+        return "it is trained under a distribution strategy"
+    for name in _REPLACEABLE:
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            return f"{type(model).__name__} has a {name} of its own"
+    return None
+
+
+def _reason_of_call(call: FitCall) -> str | None:
+    for callback in call.callbacks:
+        hook = _batch_hook(callback)
+        if hook is not None:
+            return f"{type(callback).__name__} is called for every batch ({hook})"
+    if not isinstance(call.validation_freq, int | list):
+        return "validation_freq is neither a whole number nor a list"
+    if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
+        return "keras.config limits epochs or steps"
+    return None
+
+
+def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
+    """Return the name of a hook that would have to be called for every batch."""
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return None
+    writes_epochs = getattr(callback, "update_freq", getattr(callback, "save_freq", 0))
+    traces_batches = getattr(callback, "_should_trace", False)
+    for hook in _BATCH_HOOKS:
+        own = getattr(callback, hook)
+        if getattr(own, "__func__", own) is getattr(keras.callbacks.Callback, hook):
+            continue
+        # TensorBoard, ModelCheckpoint: hooks that do nothing but at their frequency.
+        module = getattr(own, "__module__", "")
+        if (
+            writes_epochs == "epoch"
+            and not traces_batches
+            and module.startswith("keras.")
+        ):
+            continue
+        return hook
+    return None

@@ -1,0 +1,749 @@
+"""The compiled engine against `model.fit`, in weights and in history."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import kttoolkit
+from kttoolkit.engine._call import FitCall, RefusedError, row_orders, training_rows
+from kttoolkit.engine._describe import describe
+from kttoolkit.engine._fit import fit_compiled
+from kttoolkit.engine._keras import global_seed, reset_names
+from kttoolkit.engine._programs import Programs
+from kttoolkit.exceptions import EngineWarning
+
+L = keras.layers
+N, N_VALIDATION = 45, 13
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N + N_VALIDATION, 6)).astype("float32")
+Y = (X @ RNG.normal(size=6) > 0).astype("int64")
+IMAGES = RNG.uniform(size=(N + N_VALIDATION, 8, 8, 1)).astype("float32")
+WORDS = RNG.integers(0, 20, size=(N + N_VALIDATION, 7))
+
+
+def new(build, seed):
+    reset_names()
+    keras.utils.set_random_seed(seed)
+    return build()
+
+
+def split(*arrays):
+    return [a[:N] for a in arrays], tuple(a[N:] for a in arrays)
+
+
+def arguments(x=X, y=Y, **kwargs):
+    train, validation = split(x, y)
+    fixed = {"epochs": 3, "batch_size": 8, "verbose": 0, "validation_data": validation}
+    return FitCall.of(tuple(train), {**fixed, **kwargs})
+
+
+def assert_same(build, call, *, rtol=1e-5, atol=1e-6, fresh_callbacks=list):
+    """Two models one after the other through one program, each as `model.fit`."""
+    programs = Programs()
+    for seed in (1, 2):
+        args, kwargs = call.given
+        ours, theirs = fresh_callbacks(), fresh_callbacks()
+        fast = new(build, seed)
+        with_ours = FitCall.of(args, {**kwargs, "callbacks": ours})
+        got = fit_compiled(fast, with_ours, programs, build)
+        plain = new(build, seed)
+        expected = plain.fit(*args, **{**kwargs, "callbacks": theirs})
+        assert list(got.history) == list(expected.history)
+        assert got.epoch == expected.epoch
+        for name, values in expected.history.items():
+            np.testing.assert_allclose(
+                got.history[name], values, rtol=rtol, atol=atol, err_msg=name
+            )
+        state = [m.weights + m.optimizer.variables for m in (fast, plain)]
+        for mine, theirs_ in zip(*state, strict=bool(got.epoch)):
+            np.testing.assert_allclose(
+                mine.numpy(), theirs_.numpy(), rtol=rtol, atol=atol, err_msg=mine.path
+            )
+    return programs, fast, plain
+
+
+def unnamed(layer):
+    config = {k: v for k, v in layer.get_config().items() if k != "name"}
+    return type(layer).from_config(config)
+
+
+def dense(*hidden, out=None, optimizer="adam", loss="binary_crossentropy", **compiled):
+    def build():
+        body = list(hidden) or [L.Dense(5, activation="relu")]
+        head = L.Dense(1, activation="sigmoid") if out is None else out
+        layers = [unnamed(layer) for layer in (*body, head)]
+        model = keras.Sequential([keras.Input((6,)), *layers])
+        arguments = {"metrics": ["accuracy"], **compiled}
+        made = optimizer() if callable(optimizer) else optimizer
+        model.compile(made, loss, **arguments)
+        return model
+
+    return build
+
+
+LAYERS = {
+    "plain": [],
+    "l1_l2": [L.Dense(4, kernel_regularizer=keras.regularizers.L1L2(0.01, 0.02))],
+    "activity": [L.Dense(4, activity_regularizer="l2")],
+    "dropout": [L.Dense(4), L.Dropout(0.4)],
+    "noise": [L.GaussianNoise(0.3), L.Dense(4), L.AlphaDropout(0.2)],
+    "batch_normalization": [L.Dense(4), L.BatchNormalization(), L.ReLU()],
+    "layer_normalization": [L.LayerNormalization(), L.Dense(4, activation="gelu")],
+    "max_norm": [L.Dense(4, kernel_constraint=keras.constraints.MaxNorm(0.5))],
+    "spectral": [L.SpectralNormalization(L.Dense(4))],
+    "frozen": [L.Dense(4, trainable=False), L.Dense(3)],
+    "normalization": [L.Normalization(mean=0.5, variance=2.0), L.Dense(3)],
+    "bfloat16": [L.Dense(4, dtype="mixed_bfloat16")],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_dense_layers(name):
+    bound = 1e-2 if name == "bfloat16" else 1e-5
+    programs, *_ = assert_same(dense(*LAYERS[name]), arguments(), rtol=bound)
+    assert programs.traces == 2
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.1),
+    "nesterov": lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "clipnorm": lambda: keras.optimizers.SGD(0.1, clipnorm=0.1),
+    "global_clipnorm": lambda: keras.optimizers.Adam(0.1, global_clipnorm=0.1),
+    "clipvalue": lambda: keras.optimizers.Adam(0.1, clipvalue=0.01),
+    "amsgrad": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=0.1),
+    "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "adagrad": lambda: keras.optimizers.Adagrad(0.1),
+    "adadelta": lambda: keras.optimizers.Adadelta(1.0),
+    "adamax": lambda: keras.optimizers.Adamax(0.01),
+    "nadam": lambda: keras.optimizers.Nadam(0.01),
+    "ftrl": lambda: keras.optimizers.Ftrl(0.1),
+    "lion": lambda: keras.optimizers.Lion(0.001),
+    "lamb": lambda: keras.optimizers.Lamb(0.01),
+    "adafactor": lambda: keras.optimizers.Adafactor(0.01),
+    "muon": lambda: keras.optimizers.Muon(0.01),
+    "ema": lambda: keras.optimizers.SGD(0.1, use_ema=True, ema_overwrite_frequency=4),
+    "accumulation": lambda: keras.optimizers.Adam(
+        0.01, gradient_accumulation_steps=3
+    ),
+    "loss_scale": lambda: keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam(0.01), dynamic_growth_steps=4
+    ),
+    "cosine": lambda: keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(0.1, 12)
+    ),
+    "exponential": lambda: keras.optimizers.SGD(
+        keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5, staircase=True)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers(name):
+    programs, *_ = assert_same(
+        dense(optimizer=OPTIMIZERS[name]), arguments(), rtol=1e-4
+    )
+    assert programs.traces == 2
+
+
+LOSSES = {
+    "mse": (L.Dense(1), "mse", X[:, :1] * 2),
+    "huber": (L.Dense(1), keras.losses.Huber(0.5), X[:, 0]),
+    "mae": (L.Dense(1), "mae", X[:, :1]),
+    "poisson": (L.Dense(1, activation="exponential"), "poisson", Y.astype("float32")),
+    "hinge": (L.Dense(1, activation="tanh"), "hinge", Y * 2.0 - 1),
+    "logits": (L.Dense(1), keras.losses.BinaryCrossentropy(from_logits=True), Y),
+    "smoothed": (
+        L.Dense(2, activation="softmax"),
+        keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+        np.eye(2)[Y],
+    ),
+    "sparse": (L.Dense(2, activation="softmax"), "sparse_categorical_crossentropy", Y),
+    "focal": (L.Dense(1, activation="sigmoid"), "binary_focal_crossentropy", Y),
+    "function": (L.Dense(1), lambda t, p: keras.ops.mean((t - p) ** 4, -1), X[:, :1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses(name):
+    out, loss, y = LOSSES[name]
+    assert_same(dense(out=out, loss=loss, metrics=[]), arguments(y=y))
+
+
+METRICS = {
+    "auc": lambda: [keras.metrics.AUC(), keras.metrics.AUC(curve="PR", name="pr")],
+    "counts": lambda: [keras.metrics.Precision(), keras.metrics.TruePositives()],
+    "names": lambda: ["mae", "accuracy", keras.metrics.R2Score()],
+    "vector": lambda: [keras.metrics.F1Score(threshold=0.5, average="weighted")],
+    "function": lambda: [lambda t, p: keras.ops.abs(t - p)],
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics(name):
+    def build():
+        made = METRICS[name]()
+        return dense(metrics=made, weighted_metrics=["accuracy"])()
+
+    y = Y[:, None].astype("float32")
+    weight = np.linspace(0, 1, N)
+    assert_same(build, arguments(y=y, sample_weight=weight))
+
+
+# -- other models ---
+
+
+def images():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            L.RandomFlip("horizontal"),
+            L.RandomRotation(0.1),
+            L.Conv2D(3, 3, activation="relu"),
+            L.BatchNormalization(),
+            L.MaxPooling2D(),
+            L.Flatten(),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("rmsprop", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def words():
+    model = keras.Sequential(
+        [
+            keras.Input((7,)),
+            L.Embedding(20, 4, mask_zero=True),
+            L.Bidirectional(L.LSTM(3, dropout=0.2, recurrent_dropout=0.1)),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def attention():
+    inputs = keras.Input((7,))
+    h = L.Embedding(20, 4)(inputs)
+    h = L.MultiHeadAttention(2, 2, dropout=0.1)(h, h)
+    model = keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.Flatten()(h)))
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+def unbuilt():
+    model = keras.Sequential([L.Dense(4, activation="relu"), L.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+def unseeded_noise():
+    class Noise(L.Layer):
+        def call(self, inputs, training=False):
+            drawn = keras.random.normal(keras.ops.shape(inputs))
+            return inputs + drawn if training else inputs
+
+    return dense(Noise(), L.Dense(3))()
+
+
+class OwnSteps(keras.Model):
+    """A training loop as in Keras's guide: its own step, metrics and trackers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = L.Dense(1)
+        self.tracker = keras.metrics.Mean(name="loss")
+
+    def call(self, x):
+        return self.layer(x)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = keras.ops.mean((self(x, training=True)[:, 0] - y) ** 2)
+        gradients = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(
+            zip(gradients, self.trainable_weights, strict=True)
+        )
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result(), "last": loss, "rows": tf.size(y)}
+
+    def test_step(self, data):
+        x, y = data
+        return {"last": keras.ops.mean((self(x)[:, 0] - y) ** 2)}
+
+    @property
+    def metrics(self):
+        return [self.tracker]
+
+
+def own_steps():
+    model = OwnSteps()
+    model.compile("adam")
+    return model
+
+
+class OwnLoss(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = L.Dense(1, activation="sigmoid")
+
+    def call(self, x):
+        return self.layer(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        return super().compute_loss(x, y, y_pred, sample_weight, **kwargs) * 0.5
+
+
+def own_loss():
+    model = OwnLoss()
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+MODELS = {
+    "images": (images, IMAGES),
+    "words": (words, WORDS),
+    "attention": (attention, WORDS),
+    "unbuilt": (unbuilt, X),
+    "unseeded_noise": (unseeded_noise, X),
+    "own_steps": (own_steps, X),
+    "own_loss": (own_loss, X),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name):
+    build, x = MODELS[name]
+    assert_same(build, arguments(x, Y.astype("float32")), rtol=1e-4, atol=1e-5)
+
+
+def two_in_two_out():
+    a, b = keras.Input((6,), name="a"), keras.Input((7,), name="b")
+    h = L.Concatenate()([L.Dense(3)(a), L.Dense(3)(b)])
+    outputs = {"one": L.Dense(1, name="one")(h), "two": L.Dense(2, name="two")(h)}
+    model = keras.Model({"a": a, "b": b}, outputs)
+    losses = {"one": "mse", "two": "mae"}
+    model.compile(
+        "adam", losses, loss_weights={"one": 0.3, "two": 1}, metrics={"one": ["mae"]}
+    )
+    return model
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_inputs_and_outputs(weighted):
+    x = {"a": X, "b": WORDS}
+    y = {"one": X[:, :1], "two": X[:, :2]}
+
+    def part(arrays, rows):
+        return {name: array[rows] for name, array in arrays.items()}
+
+    kwargs = {"sample_weight": np.linspace(0, 1, N)} if weighted else {}
+    call = FitCall.of(
+        (part(x, slice(N)), part(y, slice(N))),
+        {
+            "validation_data": (part(x, slice(N, None)), part(y, slice(N, None))),
+            "epochs": 2, "batch_size": 8, "verbose": 0, **kwargs,
+        },
+    )  # fmt: skip
+    assert_same(two_in_two_out, call)
+
+
+# -- arguments of fit ---
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"shuffle": False},
+        {"shuffle": "batch"},
+        {"batch_size": 9},
+        {"batch_size": None},
+        {"batch_size": 100},
+        {"class_weight": {0: 0.2, 1: 3.0}},
+        {"sample_weight": np.linspace(0, 2, N)},
+        {"initial_epoch": 1},
+        {"initial_epoch": 3},
+        {"steps_per_epoch": 3},
+        {"steps_per_epoch": 3, "batch_size": None},
+        {"validation_steps": 1},
+        {"validation_batch_size": 5},
+        {"validation_freq": 2},
+        {"validation_freq": [1, 3]},
+        {"validation_data": None},
+        {"validation_data": None, "validation_split": 0.3},
+        {"validation_data": (X[N:], Y[N:], np.linspace(0, 1, N_VALIDATION))},
+    ],
+    ids=str,
+)
+def test_arguments(given):
+    model = dense(L.Dense(4), L.Dropout(0.2), weighted_metrics=["accuracy"])
+    assert_same(model, arguments(**given))
+
+
+def test_steps_that_do_not_divide_an_epoch_shorten_the_last_as_in_keras():
+    call = arguments(steps_per_epoch=4, epochs=4)
+    with pytest.warns(UserWarning, match="ran out of data"):
+        assert_same(dense(), call)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda a: pd.DataFrame(a) if a.ndim == 2 else pd.Series(a),
+        tf.constant,
+        lambda a: a.astype("float64"),
+        lambda a: a.astype("float16"),
+        lambda a: a.astype("int32"),
+    ],
+    ids=["pandas", "tensor", "float64", "float16", "int32"],
+)
+def test_forms_of_data(form):
+    assert_same(dense(), arguments(form(X), form(Y)))
+
+
+def test_inputs_in_a_list_and_no_target():
+    def build():
+        a, b = keras.Input((6,)), keras.Input((6,))
+        model = keras.Model([a, b], L.Dense(1)(L.Add()([a, b])))
+        model.compile("sgd", loss=lambda y, p: keras.ops.mean(p**2, -1))
+        return model
+
+    call = FitCall.of(
+        ([X[:N], X[:N]], Y[:N]), {"epochs": 2, "verbose": 0, "batch_size": 8}
+    )
+    assert_same(build, call)
+
+
+# -- callbacks ---
+
+C = keras.callbacks
+
+
+class Watcher(C.Callback):
+    """Sees weights, optimizer and metrics at every turn, and writes to them."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def note(self, *what):
+        optimizer = self.model.optimizer
+        state = [float(np.sum(np.abs(w))) for w in self.model.get_weights()]
+        state += [float(np.sum(np.abs(v.numpy()))) for v in optimizer.variables]
+        self.seen.append((*what, *state))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            weights = self.model.get_weights()
+            self.model.set_weights([w * 0.9 for w in weights])
+
+    def on_test_end(self, logs=None):
+        self.note("test", *(logs or {}).values())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.note("epoch", epoch, *(m.result() for m in self.model.metrics[:1]))
+        logs["added"] = epoch * 2.0
+
+
+def test_a_callback_of_the_users_own_sees_and_changes_everything():
+    made = []
+
+    def callbacks():
+        made.append(Watcher())
+        return [made[-1]]
+
+    assert_same(dense(), arguments(), fresh_callbacks=callbacks)
+    for mine, theirs in (made[:2], made[2:]):
+        assert len(mine.seen) == len(theirs.seen) == 6
+        for one, other in zip(mine.seen[2:], theirs.seen[2:], strict=True):
+            assert one[0] == other[0]
+            np.testing.assert_allclose(one[1:], other[1:], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        lambda: [C.EarlyStopping("val_loss", patience=0, min_delta=0.5)],
+        lambda: [
+            C.EarlyStopping(
+                "val_loss", patience=1, min_delta=0.5, restore_best_weights=True
+            )
+        ],
+        lambda: [C.ReduceLROnPlateau("loss", factor=0.1, patience=0, min_delta=10)],
+        lambda: [C.LearningRateScheduler(lambda epoch, rate: rate * 0.3)],
+        lambda: [C.LambdaCallback(on_epoch_end=lambda epoch, logs: None)],
+        lambda: [C.SwapEMAWeights(swap_on_epoch=True)],
+    ],
+    ids=["stop", "restore", "plateau", "scheduler", "lambda", "swap"],
+)
+def test_callbacks(callbacks):
+    def optimizer():
+        return keras.optimizers.SGD(0.2, use_ema="Swap" in str(callbacks()))
+
+    assert_same(
+        dense(optimizer=optimizer), arguments(epochs=5), fresh_callbacks=callbacks
+    )
+
+
+def test_files_that_callbacks_write(tmp_path):
+    folders = iter("abcd")
+
+    def callbacks():
+        folder = tmp_path / next(folders)
+        folder.mkdir()
+        return [
+            C.CSVLogger(str(folder / "log.csv")),
+            C.ModelCheckpoint(str(folder / "{epoch}.keras"), monitor="val_loss"),
+            C.BackupAndRestore(str(folder / "backup"), delete_checkpoint=False),
+        ]
+
+    assert_same(dense(), arguments(), fresh_callbacks=callbacks)
+    logs = [pd.read_csv(tmp_path / name / "log.csv") for name in "ab"]
+    pd.testing.assert_frame_equal(*logs, rtol=1e-5)
+    mine, theirs = (keras.models.load_model(tmp_path / n / "2.keras") for n in "ab")
+    state = [mine.optimizer.variables, theirs.optimizer.variables]
+    for one, other in zip(*state, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
+
+
+# -- what is refused ---
+
+
+def refused(call, build=dense()):  # noqa: B008
+    return fit_compiled(new(build, 0), call, Programs(), build)
+
+
+def generator():
+    while True:
+        yield X[:8], Y[:8]
+
+
+class PerBatch(C.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+class OwnFit(keras.Sequential):
+    def fit(self, *args, **kwargs):
+        return super().fit(*args, **kwargs)
+
+
+def eager():
+    return dense(run_eagerly=True)()
+
+
+def own_fit():
+    model = OwnFit([keras.Input((6,)), L.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def tf_random():
+    class Noise(L.Layer):
+        def call(self, inputs):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    return dense(Noise(), L.Dense(2))()
+
+
+@pytest.mark.parametrize(
+    ("call", "build", "reason"),
+    [
+        (FitCall.of((generator(),), {"steps_per_epoch": 2}), dense(), "a generator"),
+        (
+            FitCall.of((tf.data.Dataset.from_tensors((X, Y)),), {}),
+            dense(),
+            "Dataset, and not only arrays",
+        ),
+        (arguments(X.astype(str)), dense(), "ndarray, and not only arrays of numbers"),
+        (arguments(callbacks=[PerBatch()]), dense(), "PerBatch is called for every"),
+        (
+            arguments(callbacks=[C.TerminateOnNaN()]),
+            dense(),
+            "TerminateOnNaN is called",
+        ),
+        (arguments(), eager, "runs eagerly"),
+        (arguments(), own_fit, "OwnFit has a fit of its own"),
+        (arguments(), tf_random, r"tf\.random \(RandomStandardNormal\)"),
+        (arguments(X[:50]), dense(), r"different numbers of rows: \[5, 13\]"),
+        (arguments(X[:, :3]), dense(), "graph cannot be traced"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refusals_say_why(call, build, reason):
+    with pytest.raises(RefusedError, match=reason):
+        refused(call, build)
+
+
+def test_a_refused_training_is_model_fits():
+    plain, ours = new(dense(), 3), new(dense(), 3)
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    expected = plain.fit(dataset, epochs=2, verbose=0, shuffle=False)
+    with pytest.warns(EngineWarning, match=r"model\.fit, not with .*_BatchDataset"):
+        got = kttoolkit.fit(ours, dataset, epochs=2, verbose=0, shuffle=False)
+    np.testing.assert_allclose(got.history["loss"], expected.history["loss"])
+
+
+def test_an_error_of_the_users_is_kerass():
+    with (
+        pytest.warns(EngineWarning, match="cannot be traced"),
+        pytest.raises(ValueError, match="expected axis -1"),
+    ):
+        kttoolkit.fit(dense()(), X[:, :3], Y, verbose=0)
+
+
+# -- one graph for many ---
+
+
+def test_trials_that_differ_in_rate_and_batch_size_share_a_trace():
+    programs = Programs()
+    for seed, (rate, size) in enumerate(((0.1, 8), (0.01, 8), (0.001, 16))):
+
+        def build(rate=rate):
+            return dense(optimizer=lambda: keras.optimizers.Adam(rate))()
+
+        call = arguments(batch_size=size)
+        got = fit_compiled(new(build, seed), call, programs, build)
+        args, kwargs = call.given
+        expected = new(build, seed).fit(*args, **kwargs)
+        np.testing.assert_allclose(
+            got.history["val_loss"], expected.history["val_loss"], rtol=1e-5
+        )
+    assert programs.traces == 2
+
+
+def test_a_model_changed_before_fit_gets_a_graph_of_its_own():
+    programs, build = Programs(), dense(L.Dense(4))
+    losses = []
+    for frozen in (False, True):
+        models = [new(build, 1), new(build, 1)]
+        for model in models:
+            model.layers[0].trainable = not frozen
+        args, kwargs = arguments().given
+        got = fit_compiled(models[0], arguments(), programs, build)
+        expected = models[1].fit(*args, **kwargs)
+        np.testing.assert_allclose(
+            got.history["loss"], expected.history["loss"], rtol=1e-5
+        )
+        losses.append(got.history["loss"][-1])
+    assert losses[0] != losses[1]
+    assert programs.traces == 4
+
+
+def test_programs_are_bounded():
+    programs = Programs(max_programs=2)
+    for units in (2, 3, 4):
+        build = dense(L.Dense(units))
+        fit_compiled(new(build, 0), arguments(epochs=1), programs, build)
+    assert len(programs._idle) == 2
+    tiny = Programs(max_bytes=10)
+    fit_compiled(new(build, 0), arguments(epochs=1), tiny, build)
+    assert not tiny._idle
+
+
+def test_fit_is_a_drop_in_and_traces_a_model_once(capsys):
+    fast, plain = new(dense(), 5), new(dense(), 5)
+    for _ in range(2):
+        got = kttoolkit.fit(fast, X, Y, epochs=2, batch_size=8, verbose=2)
+        expected = plain.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+        np.testing.assert_allclose(
+            got.history["loss"], expected.history["loss"], rtol=1e-5
+        )
+    assert fast.history is got
+    assert int(fast.optimizer.iterations) == int(plain.optimizer.iterations)
+    assert vars(fast)["_kttoolkit_programs"].traces == 1
+    assert "Epoch 2/2" in capsys.readouterr().out
+    keras.models.clone_model(fast)
+
+
+def test_without_a_seed_epochs_are_shuffled_anew():
+    seed = global_seed()
+    tf.random.set_seed(None)
+    try:
+        assert global_seed() is None
+        orders = row_orders(training_rows(arguments()), shuffle=True)
+        first, second = next(orders), next(orders)
+    finally:
+        tf.random.set_seed(seed or 0)
+    assert sorted(first) == sorted(second) == list(range(N))
+    assert list(first) != list(second)
+
+
+# -- descriptions ---
+
+
+@pytest.mark.parametrize("build", [dense(), images, words, two_in_two_out, own_steps])
+def test_models_built_alike_are_described_alike(build):
+    assert describe(new(build, 1)) == describe(new(build, 2))
+
+
+def scaled(factor):
+    def build():
+        model = keras.Sequential([keras.Input((6,)), L.Lambda(lambda x: x * factor)])
+        model.compile("sgd", "mse")
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (dense(L.Dropout(0.1)), dense(L.Dropout(0.2))),
+        (dense(L.Dense(3)), dense(L.Dense(3, activation="relu"))),
+        (dense(L.Dense(3)), dense(L.Dense(3, use_bias=False))),
+        (dense(L.Dense(3)), dense(L.Dense(3, trainable=False))),
+        (dense(optimizer="adam"), dense(optimizer="sgd")),
+        (dense(loss="mse"), dense(loss="mae")),
+        (scaled(2), scaled(3)),
+        (scaled(tf.constant([1.0])), scaled(tf.constant([2.0]))),
+        (
+            dense(L.Normalization(mean=1.0, variance=1.0)),
+            dense(L.Normalization(mean=2.0, variance=1.0)),
+        ),
+        (
+            dense(L.Dense(3, kernel_regularizer=keras.regularizers.L2(0.1))),
+            dense(L.Dense(3, kernel_regularizer=keras.regularizers.L2(0.2))),
+        ),
+    ],
+)
+def test_whatever_a_graph_depends_on_is_told_apart(one, other):
+    assert describe(new(one, 1)) != describe(new(other, 1))
+
+
+# -- HyperModel.fit ---
+
+
+class Own(keras_tuner.HyperModel):
+    """Freezes, fits twice and keeps its model, as users do."""
+
+    def build(self, hp):
+        return dense(L.Dense(hp.Choice("units", [3, 4])))()
+
+    def fit(self, hp, model, x, y, **kwargs):
+        self.fits = getattr(self, "fits", [])
+        self.fits.append(model.fit.__name__)
+        size = hp.Choice("batch_size", [8, 16])
+        model.fit(x, y, batch_size=size, epochs=1, verbose=0)
+        return model.fit(x, y, batch_size=size, **kwargs)
+
+
+@pytest.mark.parametrize("engine", ["compiled"])
+def test_an_own_fit_is_handed_a_model_with_the_engine(tmp_path, engine):
+    tables = []
+    for name in (engine, "reference"):
+        own = Own()
+        result = kttoolkit.tune(
+            own, X, Y, tuner="random", max_trials=3, cv=3, max_epochs=2, seed=1,
+            objective="val_loss", engine=name, directory=tmp_path / name,
+        )  # fmt: skip
+        expected = "engine_fit" if name == engine else "fit"
+        assert set(own.fits) == {expected}
+        tables.append(result.trials)
+    scores = [table.filter(regex="val_loss|loss$") for table in tables]
+    pd.testing.assert_frame_equal(*scores, rtol=1e-5)
