@@ -11,8 +11,9 @@ import kttoolkit
 from kttoolkit.engine._call import FitCall, RefusedError, row_orders, training_rows
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._fit import fit_compiled
-from kttoolkit.engine._keras import global_seed, reset_names
+from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._programs import Programs
+from kttoolkit.engine._random import global_seed, lazy_tensorflow_seed
 from kttoolkit.exceptions import EngineWarning
 
 L = keras.layers
@@ -672,6 +673,47 @@ def test_without_a_seed_epochs_are_shuffled_anew():
         tf.random.set_seed(seed or 0)
     assert sorted(first) == sorted(second) == list(range(N))
     assert list(first) != list(second)
+
+
+def drawn():
+    """Draw in every way that depends on TensorFlow's global seed."""
+    numbers = [tf.random.normal((2,)), tf.random.uniform((2,), seed=4)]
+    numbers += [tf.random.shuffle(tf.range(9)), tf.random.normal((2,), seed=4)]
+    numbers.append(tf.function(lambda: tf.random.normal((2,)))())
+    numbers += list(tf.data.Dataset.range(5).shuffle(5))
+    return [number.numpy().tolist() for number in numbers]
+
+
+def test_a_seed_that_waits_gives_the_same_numbers():
+    def numbers():
+        found = []
+        for seed in (3, 4, 3, 3):
+            keras.utils.set_random_seed(seed)
+            found.append(drawn())
+        return found
+
+    expected = numbers()
+    keras.utils.set_random_seed(11)
+    with lazy_tensorflow_seed():
+        assert numbers() == expected
+        keras.utils.set_random_seed(3)
+        graph = tf.function(lambda: tf.random.normal((2,))).get_concrete_function()
+        waiting = graph().numpy().tolist(), global_seed()
+    keras.utils.set_random_seed(3)
+    graph = tf.function(lambda: tf.random.normal((2,))).get_concrete_function()
+    assert waiting == (graph().numpy().tolist(), 3)
+
+
+def test_a_seed_nobody_asks_for_leaves_the_callers_alone():
+    keras.utils.set_random_seed(11)
+    expected = [tf.random.normal((2,)).numpy().tolist() for _ in range(2)]
+    keras.utils.set_random_seed(11)
+    first = tf.random.normal((2,)).numpy().tolist()
+    with lazy_tensorflow_seed():
+        keras.utils.set_random_seed(5)
+        assert global_seed() == 5
+    assert global_seed() == 11
+    assert [first, tf.random.normal((2,)).numpy().tolist()] == expected
 
 
 # -- descriptions ---

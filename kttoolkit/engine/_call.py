@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from kttoolkit.engine._keras import global_seed
+from kttoolkit.engine._random import global_seed
 
 _DEFAULT_BATCH = 32
 

@@ -21,6 +21,7 @@ from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._folds import train_folds
 from kttoolkit.engine._programs import Programs
+from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.exceptions import EngineWarning
 from kttoolkit.scoring import FoldFit
 
@@ -45,7 +46,8 @@ class CompiledEngine(Engine):
         observer: Observer,
     ) -> tuple[FoldFit, ...]:
         """Train every fold and execution, one after the other."""
-        return train_folds(factory, hp, data, folds, plan, observer, carry=_carry)
+        with lazy_tensorflow_seed():
+            return train_folds(factory, hp, data, folds, plan, observer, carry=_carry)
 
 
 def fit(model: keras.Model, *args: Any, **kwargs: Any) -> keras.callbacks.History:

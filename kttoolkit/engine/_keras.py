@@ -1,16 +1,9 @@
-"""What the engines need of Keras and TensorFlow that no public name gives.
-
-Checked on Keras 3.11 to 3.15 with TensorFlow 2.20 and 2.21.
-"""
+"""What the engines need of Keras that no public name gives (checked on 3.11-3.15)."""
 
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras.src.utils import naming
-
-# What TensorFlow takes for the global seed where none was set.
-_NO_SEED = 87654321
 
 
 def reset_names() -> None:
@@ -46,14 +39,3 @@ def logs_of_epoch(model: keras.Model, logs: Any) -> Any:
         Its metrics, where they have the same names.
     """
     return model._get_metrics_result_or_logs(logs)  # noqa: SLF001
-
-
-def global_seed() -> int | None:
-    """Return the seed that `keras.utils.set_random_seed` has set.
-
-    Returns:
-        The seed, or None.
-    """
-    # With an operation's own seed given, asking changes nothing.
-    seed, _ = tf.compat.v1.get_seed(0)
-    return None if seed == _NO_SEED else int(seed)
