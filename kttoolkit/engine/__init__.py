@@ -8,9 +8,11 @@ from kttoolkit.engine._base import (
     fit_arguments,
     trainable_size,
 )
+from kttoolkit.engine._choice import choose
 from kttoolkit.engine._compiled import CompiledEngine, fit
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
+from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.engine._weights import (
     CHECKPOINT_FILE,
     best_file,
@@ -19,7 +21,6 @@ from kttoolkit.engine._weights import (
     restore,
     save,
 )
-from kttoolkit.exceptions import SearchError
 
 __all__ = [
     "CHECKPOINT_FILE",
@@ -29,6 +30,7 @@ __all__ = [
     "ModelFactory",
     "Observer",
     "ReferenceEngine",
+    "StackedEngine",
     "best_file",
     "choose",
     "fit",
@@ -40,34 +42,3 @@ __all__ = [
     "save",
     "trainable_size",
 ]
-
-_ENGINES: dict[str, type[Engine]] = {
-    "compiled": CompiledEngine,
-    "reference": ReferenceEngine,
-}
-
-
-def choose(name: str) -> Engine:
-    """Return the engine of that name.
-
-    Args:
-        name: "compiled" runs whole epochs on the device and leaves what it cannot
-            run to `model.fit`; "reference" is `model.fit`; "auto" is the fastest
-            that computes the same.
-
-    Returns:
-        An engine.
-
-    Raises:
-        SearchError: if there is none of that name.
-
-    Example:
-        >>> choose("auto").name
-        'compiled'
-    """
-    if name == "auto":
-        return CompiledEngine()
-    if name not in _ENGINES:
-        names = ", ".join(repr(known) for known in ("auto", *_ENGINES))
-        raise SearchError(f"engine must be one of {names}, but got {name!r}.")
-    return _ENGINES[name]()

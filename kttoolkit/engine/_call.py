@@ -173,7 +173,7 @@ def row_orders(rows: Rows, shuffle: Any) -> Iterator[np.ndarray]:
     left = np.empty(0, "int32")
     while True:
         if not len(left):
-            left = _order(rows.n_samples, rows.batch_size, shuffle)
+            left = row_order(rows.n_samples, rows.batch_size, shuffle)
         steps = rows.steps or rows.n_batches
         if steps > math.ceil(len(left) / rows.batch_size):
             warnings.warn(
@@ -187,7 +187,17 @@ def row_orders(rows: Rows, shuffle: Any) -> Iterator[np.ndarray]:
         left = left[now:]
 
 
-def _order(n: int, batch_size: int, shuffle: Any) -> np.ndarray:
+def row_order(n: int, batch_size: int, shuffle: Any) -> np.ndarray:
+    """Draw the order of an epoch, as the global seed has it.
+
+    Args:
+        n: number of rows.
+        batch_size: rows a step.
+        shuffle: as `fit` is given it.
+
+    Returns:
+        Row numbers, of shape (n,).
+    """
     if not shuffle:
         return np.arange(n, dtype="int32")
     within = batch_size if shuffle == "batch" else None

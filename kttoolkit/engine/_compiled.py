@@ -20,13 +20,11 @@ from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
 from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._folds import train_folds
-from kttoolkit.engine._programs import Programs
+from kttoolkit.engine._programs import PROGRAMS, Programs
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.exceptions import EngineWarning
 from kttoolkit.scoring import FoldFit
 
-# Traced programs outlive the trial that made them; the next may need them.
-PROGRAMS = Programs()
 # Kept with the model, for they would keep the model.
 _ATTRIBUTE = "_kttoolkit_programs"
 

@@ -52,7 +52,7 @@ def fit_compiled(
     """
     check(model, call)
     rows, validation = training_rows(call), validation_rows(call)
-    known = all(_sees_weights_only(callback) for callback in call.callbacks)
+    known = all(sees_weights_only(callback) for callback in call.callbacks)
     if build is None:
         # Described as it will be at the next call, so that this one serves it too.
         with refusing():
@@ -132,7 +132,7 @@ class _Epochs:
         self.callbacks.on_test_begin()
         if not self.known:
             self.program.load(self.model)
-        scores = _as_numbers(self.program.test(rows))
+        scores = as_numbers(self.program.test(rows))
         if not self.known:
             self.program.unload(self.model)
         self.callbacks.on_test_end(scores)
@@ -145,17 +145,32 @@ class _Epochs:
         return epoch + 1 in frequency
 
 
-def _sees_weights_only(callback: keras.callbacks.Callback) -> bool:
+def sees_weights_only(callback: keras.callbacks.Callback) -> bool:
+    """Tell whether a callback has no use for the optimizer and the metrics.
+
+    Args:
+        callback: any.
+
+    Returns:
+        Whether it looks at logs, learning rate and weights alone.
+    """
     kind = type(callback)
     return kind in _SEE_WEIGHTS_ONLY or getattr(kind, "sees_weights_only", False)
 
 
-def _as_numbers(logs: Any) -> dict[str, float]:
-    """Return logs as `evaluate` does: numbers, sorted by name."""
+def as_numbers(logs: Any) -> dict[str, float]:
+    """Return logs as `evaluate` does: numbers, sorted by name.
+
+    Args:
+        logs: names to tensors.
+
+    Returns:
+        Names to numbers, or to arrays where a metric has several values.
+    """
     numbers: dict[str, Any] = {}
     for name, value in sorted(logs.items()):
         if isinstance(value, dict):
-            numbers.update(_as_numbers(value))
+            numbers.update(as_numbers(value))
             continue
         array = keras.ops.convert_to_numpy(value)
         numbers[name] = float(array) if array.size == 1 else array

@@ -86,22 +86,45 @@ def train_folds(
         start = time.perf_counter()
         training = source.load(data, folds, plan, hp)
         history = _train(factory, hp, plan, training, observer, carry)
-        fit = FoldFit(
-            split=training.split,
-            fold=training.fold,
-            execution=training.execution,
-            seed=training.seed,
-            history=history,
-            initial_epoch=plan.initial_epoch,
-            n_train=training.n_train,
-            n_test=training.n_test,
-            seconds=time.perf_counter() - start,
-        )
-        check_finite(fit)
-        best_index(history[plan.objective.name], plan.objective.direction)
-        observer.fold_ended(fit)
-        fits.append(fit)
+        seconds = time.perf_counter() - start
+        fits.append(finished(training, history, plan, seconds, observer))
     return tuple(fits)
+
+
+def finished(
+    training: Training,
+    history: dict[str, tuple[float, ...]],
+    plan: FitPlan,
+    seconds: float,
+    observer: Observer,
+) -> FoldFit:
+    """Put a training that ended on record.
+
+    Args:
+        training: which one.
+        history: metric names to one value an epoch.
+        plan: names the objective.
+        seconds: how long it took.
+        observer: is told.
+
+    Returns:
+        The fit.
+    """
+    fit = FoldFit(
+        split=training.split,
+        fold=training.fold,
+        execution=training.execution,
+        seed=training.seed,
+        history=history,
+        initial_epoch=plan.initial_epoch,
+        n_train=training.n_train,
+        n_test=training.n_test,
+        seconds=seconds,
+    )
+    check_finite(fit)
+    best_index(history[plan.objective.name], plan.objective.direction)
+    observer.fold_ended(fit)
+    return fit
 
 
 def _train(
@@ -128,15 +151,23 @@ def _train(
         result = factory.hypermodel.fit(
             hp, model, *training.args, callbacks=callbacks, **training.kwargs
         )
-    history = _as_history(result, recorder, plan.objective)
+    history = as_history(result, recorder, plan.objective)
     if plan.directory is not None and model.built:
-        _keep(model, recorder, plan, training.split)
+        keep(model, recorder, plan, training.split)
     return history
 
 
-def _keep(
+def keep(
     model: keras.Model, recorder: EpochRecorder, plan: FitPlan, split: int
 ) -> None:
+    """Write the weights of one training.
+
+    Args:
+        model: trained.
+        recorder: has the weights of its best epoch.
+        plan: says where.
+        split: running number of the training.
+    """
     folder = Path(str(plan.directory))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
@@ -156,10 +187,22 @@ def _sample(training: Training) -> Any:
     return take(x, slice(0, 1))  # type: ignore[arg-type]
 
 
-def _as_history(
+def as_history(
     result: Any, recorder: EpochRecorder, objective: ObjectiveLike
 ) -> dict[str, tuple[float, ...]]:
-    """Bring whatever `HyperModel.fit` returned into one value an epoch."""
+    """Bring whatever `HyperModel.fit` returned into one value an epoch.
+
+    Args:
+        result: a history, a dictionary or a number.
+        recorder: saw every epoch, where there were epochs.
+        objective: is among the metrics afterwards.
+
+    Returns:
+        Metric names to one value an epoch.
+
+    Raises:
+        FatalTypeError: Keras Tuner's, if the result is none of these.
+    """
     history: dict[str, tuple[float, ...]]
     if isinstance(result, keras.callbacks.History):
         aligned = recorder.epochs == len(result.epoch) and recorder.epochs > 0

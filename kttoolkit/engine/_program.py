@@ -52,6 +52,12 @@ class Program:
                 self._test = self._traced(self._test_epoch, validation, last)
         self._fresh = [variable.numpy() for variable in model.optimizer.variables]
 
+    @property
+    def n_bytes(self) -> int:
+        """Return how much the variables take, about."""
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        return sum(int(np.prod(variable.shape)) * 8 for variable in variables)
+
     # -- state ---
 
     def load(self, model: keras.Model) -> None:

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 from kttoolkit.engine._call import Rows
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._program import Program
 from kttoolkit.engine._random import own_random_state
+from kttoolkit.engine._stack import Stack
 
 
 class Programs:
@@ -29,7 +29,7 @@ class Programs:
         self.max_programs = max_programs
         self.max_bytes = max_bytes
         self.traces = 0
-        self._idle: OrderedDict[Any, Program] = OrderedDict()
+        self._idle: OrderedDict[Any, Any] = OrderedDict()
 
     @contextmanager
     def borrow(
@@ -64,6 +64,26 @@ class Programs:
             if build is None or program.model is not model:
                 self._keep(key, program)
 
+    @contextmanager
+    def borrow_stack(self, key: Any, make: Callable[[], Stack]) -> Iterator[Stack]:
+        """Lend a stack.
+
+        Args:
+            key: what it depends on.
+            make: makes one where none is kept.
+
+        Yields:
+            The stack.
+        """
+        stack = self._idle.pop(key, None)
+        if stack is None:
+            stack = make()
+            self.traces += stack.traces
+        try:
+            yield stack
+        finally:
+            self._keep(key, stack)
+
     def clear(self) -> None:
         """Forget all programs."""
         self._idle.clear()
@@ -76,7 +96,7 @@ class Programs:
         validation: Rows | None,
         build: Callable[[], keras.Model] | None,
     ) -> Program:
-        template = model if build is None else _unused(build)
+        template = model if build is None else unused(build)
         # A model may have been changed since it was built; then it goes alone.
         if template is not model and describe(template) != described:
             template = model
@@ -92,21 +112,27 @@ class Programs:
         self.traces += program.traces
         return program
 
-    def _keep(self, key: Any, program: Program) -> None:
+    def _keep(self, key: Any, program: Program | Stack) -> None:
         self._idle[key] = program
-        sizes = {key: _n_bytes(program.model) for key, program in self._idle.items()}
+        sizes = {key: program.n_bytes for key, program in self._idle.items()}
         while len(sizes) > self.max_programs or sum(sizes.values()) > self.max_bytes:
             oldest = next(iter(self._idle))
             del self._idle[oldest], sizes[oldest]
 
 
-def _unused(build: Callable[[], keras.Model]) -> keras.Model:
-    """Build a model that nobody else holds."""
+def unused(build: Callable[[], keras.Model]) -> keras.Model:
+    """Build a model that nobody else holds.
+
+    Args:
+        build: builds it.
+
+    Returns:
+        The model; no random state has changed.
+    """
     with own_random_state():
         reset_names()
         return build()
 
 
-def _n_bytes(model: keras.Model) -> int:
-    variables = [*model.variables, *model.optimizer.variables]
-    return sum(int(np.prod(v.shape)) * 8 for v in variables)
+# Traced programs outlive the trial that made them; the next may need them.
+PROGRAMS = Programs()

@@ -1,0 +1,202 @@
+"""The stacked engine against the reference: every fold, every epoch."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from matrix import LAYERS, OPTIMIZERS, X, Y, dense
+
+from kttoolkit.cv import as_folds
+from kttoolkit.data import as_training_data
+from kttoolkit.engine import FitPlan, ModelFactory
+from kttoolkit.engine._programs import PROGRAMS
+from kttoolkit.evaluate import evaluate
+from kttoolkit.exceptions import EngineWarning
+
+C = keras.callbacks
+L = keras.layers
+OBJECTIVE = keras_tuner.Objective("val_loss", "min")
+STACKED_LAYERS = [
+    name for name in LAYERS if name not in {"max_norm", "spectral", "bfloat16"}
+]
+STACKED_OPTIMIZERS = [
+    "sgd", "nesterov", "clipvalue", "amsgrad", "adamw", "rmsprop", "adagrad",
+    "adadelta", "adamax", "nadam", "lion", "cosine", "exponential",
+]  # fmt: skip
+
+
+def fits_of(engine, build, *, cv=3, weights=None, preprocessor=None, **plan):
+    data = as_training_data(X, Y, task="classification", sample_weight=weights)
+    folds = as_folds(cv, data, seed=1)
+    fit = {"epochs": 3, "batch_size": 8, "verbose": 0, **plan.pop("fit", {})}
+    hypermodel = keras_tuner.HyperModel()
+    hypermodel.build = lambda hp: build()
+    outcome = evaluate(
+        ModelFactory(hypermodel),
+        keras_tuner.HyperParameters(),
+        data,
+        folds,
+        FitPlan(OBJECTIVE, 7, fit_kwargs=fit, preprocessor=preprocessor, **plan),
+        engine=engine,
+    )
+    return outcome.fits
+
+
+def assert_same(build, *, rtol=1e-4, atol=1e-5, **options):
+    got = fits_of("stacked", build, **options)
+    expected = fits_of("reference", build, **options)
+    assert len(got) == len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        assert list(mine.history) == list(theirs.history)
+        assert (mine.seed, mine.epochs) == (theirs.seed, theirs.epochs)
+        assert (mine.n_train, mine.n_test) == (theirs.n_train, theirs.n_test)
+        for name, values in theirs.history.items():
+            np.testing.assert_allclose(
+                mine.history[name], values, rtol=rtol, atol=atol, err_msg=name
+            )
+    return got
+
+
+@pytest.mark.parametrize("name", STACKED_LAYERS)
+def test_layers(name):
+    assert_same(dense(*LAYERS[name]))
+
+
+@pytest.mark.parametrize("name", STACKED_OPTIMIZERS)
+def test_optimizers(name):
+    assert_same(dense(optimizer=OPTIMIZERS[name]), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fit": {"shuffle": False}},
+        {"fit": {"class_weight": {0: 0.2, 1: 2.0}}},
+        {"fit": {"validation_batch_size": 5}},
+        {"fit": {"batch_size": 100}},
+        {"fit": {"initial_epoch": 1}},
+        {"weights": np.linspace(0.1, 2, len(X))},
+        {"executions": 2},
+        {"cv": 5},
+    ],
+    ids=[
+        "plain",
+        "classes",
+        "validation",
+        "whole",
+        "initial",
+        "weights",
+        "executions",
+        "five",
+    ],
+)
+def test_arguments(options):
+    assert_same(dense(weighted_metrics=["accuracy"]), **options)
+
+
+def wide(hp=None):
+    inputs = keras.Input((6,))
+    inner = keras.Sequential([keras.Input((6,)), L.Dense(3), L.PReLU()])
+    left, right = inner(inputs), L.LeakyReLU()(L.Dense(3)(L.Rescaling(0.5)(inputs)))
+    h = L.Concatenate()([L.Add()([left, right]), L.Multiply()([left, right])])
+    h = L.Flatten()(L.Reshape((3, 3))(L.Concatenate()([h, L.Average()([left, left])])))
+    h = L.Activation("tanh")(L.ELU()(h))
+    model = keras.Model(inputs, L.Softmax()(L.Dense(2)(h)))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_layers_that_branch():
+    assert_same(wide)
+
+
+def test_metrics_and_several_classes():
+    def build():
+        out = keras.layers.Dense(2, activation="softmax")
+        metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(1)]
+        loss = "sparse_categorical_crossentropy"
+        return dense(out=out, loss=loss, metrics=metrics)()
+
+    assert_same(build)
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        [C.EarlyStopping("val_loss", patience=0, min_delta=0.02)],
+        [C.EarlyStopping("val_loss", patience=0, restore_best_weights=True)],
+        [C.ReduceLROnPlateau("loss", factor=0.1, patience=0, min_delta=0.03)],
+        [C.LearningRateScheduler(lambda epoch, rate: rate * 0.5)],
+    ],
+    ids=["stop", "restore", "plateau", "scheduler"],
+)
+def test_callbacks_act_on_their_own_fold(callbacks):
+    model = dense(optimizer=lambda: keras.optimizers.Adam(0.05))
+    options = {"callbacks": tuple(callbacks), "fit": {"epochs": 8}}
+    fits = assert_same(model, rtol=1e-3, **options)
+    if isinstance(callbacks[0], C.EarlyStopping):
+        assert len({fit.epochs for fit in fits}) > 1
+
+
+def test_a_second_trial_traces_nothing():
+    PROGRAMS.clear()
+    before = PROGRAMS.traces
+    for rate, size in ((0.1, 8), (0.01, 8), (0.01, 4)):
+        optimizer = lambda rate=rate: keras.optimizers.Adam(rate)  # noqa: E731
+        assert_same(dense(optimizer=optimizer), rtol=1e-3, fit={"batch_size": size})
+    assert PROGRAMS.traces == before + 2
+
+
+def test_weights_of_the_best_epoch_are_kept(tmp_path):
+    build = dense(keras.layers.BatchNormalization(), keras.layers.Dense(3))
+    folders = [tmp_path / "mine", tmp_path / "theirs"]
+    for engine, folder in zip(("stacked", "reference"), folders, strict=True):
+        fits_of(engine, build, directory=str(folder))
+    for split in range(3):
+        states = []
+        for folder in folders:
+            model = build()
+            model.optimizer = None
+            model.load_weights(folder / f"split{split}.best.weights.h5")
+            states.append(model.get_weights())
+        for one, other in zip(*states, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def constrained():
+    return dense(*LAYERS["max_norm"])()
+
+
+class Asks(C.Callback):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "reason"),
+    [
+        (constrained, {}, "constraints"),
+        (dense(optimizer=OPTIMIZERS["global_clipnorm"]), {}, "has global_clipnorm"),
+        (dense(optimizer=OPTIMIZERS["lamb"]), {}, "Lamb does not treat every weight"),
+        (dense(optimizer=OPTIMIZERS["ema"]), {}, "has use_ema"),
+        (dense(*LAYERS["bfloat16"]), {}, "half precision"),
+        (dense(), {"callbacks": (Asks(),)}, "Asks may look at the optimizer"),
+        (dense(), {"cv": 5, "fit": {"batch_size": 46}}, "numbers of batches"),
+        (dense(), {"fit": {"steps_per_epoch": 5}}, "steps_per_epoch is given"),
+    ],
+    ids=[
+        "constraint",
+        "clipnorm",
+        "lamb",
+        "ema",
+        "half",
+        "callback",
+        "batches",
+        "steps",
+    ],
+)
+def test_what_cannot_be_stacked_is_trained_singly(build, options, reason):
+    with pytest.warns(EngineWarning, match=f"not stacked: .*{reason}"):
+        got = fits_of("stacked", build, **options)
+    expected = fits_of("compiled", build, **options)
+    for one, other in zip(got, expected, strict=True):
+        assert one.history == other.history
