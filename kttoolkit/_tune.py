@@ -113,7 +113,10 @@ def tune(
         project_name: the study folder's name; made of the time if left out.
         resume: whether to continue the study of that name.
         overwrite: whether to delete the study of that name first.
-        engine: "auto" or "reference".
+        engine: "auto", "compiled" (whole epochs on the device, the numbers of
+            `model.fit`), "stacked" (all folds in one program) or "reference"
+            (`model.fit`). "auto" is "compiled"; what an engine cannot run is left to
+            `model.fit`, and an `EngineWarning` says why.
         epoch_selection: "per_fold" (each fold's best epoch) or "common" (the one
             that is best on average, less optimistic); see
             `kttoolkit.scoring.aggregate`.

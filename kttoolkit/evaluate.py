@@ -11,7 +11,14 @@ import keras_tuner
 
 from kttoolkit.cv import Folds
 from kttoolkit.data import TrainingData
-from kttoolkit.engine import FitPlan, ModelFactory, Observer, choose, own_random_state
+from kttoolkit.engine import (
+    FitPlan,
+    ModelFactory,
+    Observer,
+    choose,
+    own_random_state,
+    prepare_devices,
+)
 from kttoolkit.scoring import FoldFit
 
 
@@ -75,6 +82,7 @@ def evaluate(
     Returns:
         The outcome.
     """
+    prepare_devices()
     _free_memory()
     hp = hp.copy()
     with own_random_state():

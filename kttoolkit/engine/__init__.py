@@ -10,6 +10,7 @@ from kttoolkit.engine._base import (
 )
 from kttoolkit.engine._choice import choose
 from kttoolkit.engine._compiled import CompiledEngine, fit
+from kttoolkit.engine._device import prepare_devices
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
@@ -37,6 +38,7 @@ __all__ = [
     "fit_arguments",
     "last_file",
     "own_random_state",
+    "prepare_devices",
     "publish",
     "restore",
     "save",

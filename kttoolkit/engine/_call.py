@@ -203,8 +203,17 @@ def row_order(n: int, batch_size: int, shuffle: Any) -> np.ndarray:
     within = batch_size if shuffle == "batch" else None
     seed = global_seed()
     if seed is None:
-        return _draw(n, within)
+        return _any_order(n, within)
     return _seeded_order(seed, n, within)
+
+
+def _any_order(n: int, within: int | None) -> np.ndarray:
+    """Draw without a seed, where no two runs are alike in `model.fit` either."""
+    rng = np.random.default_rng()
+    order = np.arange(n, dtype="int32")
+    for start in range(0, n, within or n):
+        rng.shuffle(order[start : start + (within or n)])
+    return order
 
 
 @functools.lru_cache(maxsize=256)

@@ -142,7 +142,7 @@ class Program:
 
     def _train_epoch(self, tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
         def batch(start: Any, size: Any) -> Any:
-            taken = order[start : start + size]
+            taken = tf.slice(order, [start], [size])
             return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
 
         n = order.shape[0] if self._whole else tf.size(order)
@@ -150,7 +150,12 @@ class Program:
 
     def _test_epoch(self, tensors: Any, n: Any, batch_size: Any) -> Any:
         def batch(start: Any, size: Any) -> Any:
-            return keras.tree.map_structure(lambda t: t[start : start + size], tensors)
+            def cut(tensor: tf.Tensor) -> tf.Tensor:
+                rank = tensor.shape.rank
+                begin, extent = [start, *[0] * (rank - 1)], [size, *[-1] * (rank - 1)]
+                return tf.slice(tensor, begin, extent)
+
+            return keras.tree.map_structure(cut, tensors)
 
         return self._epoch(self.model.test_step, "test_step", batch, n, batch_size)
 

@@ -68,7 +68,10 @@ class FoldTuner(keras_tuner.Tuner):
         cv: number of folds, "stratified", "kfold", a scikit-learn splitter, an
             iterable of index pairs; None trains once on what `search` is given,
             as Keras Tuner does.
-        engine: "auto" or "reference".
+        engine: "auto", "compiled" (whole epochs on the device, the numbers of
+            `model.fit`), "stacked" (all folds in one program) or "reference"
+            (`model.fit`). "auto" is "compiled"; what an engine cannot run is left to
+            `model.fit`, and an `EngineWarning` says why.
         preprocessor: a scikit-learn transformer, or a function
             `hp -> transformer`, fitted on each fold's training part.
         epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.

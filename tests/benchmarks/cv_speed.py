@@ -265,6 +265,7 @@ CONTENDERS = {
     "optuna": optuna,
     "reference": ours("reference"),
     "compiled": ours("compiled"),
+    "stacked": ours("stacked"),
 }
 PEERS = ("keras_tuner_loop", "scikeras", "optuna")
 

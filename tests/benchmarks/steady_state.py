@@ -1,0 +1,131 @@
+"""Milliseconds an epoch, once everything is traced: the distance to the limit.
+
+    python tests/benchmarks/steady_state.py
+
+One multilayer perceptron (64-64-64-10, Adam, batches of 32) on the digits, trained by
+`model.fit`, by the compiled engine, by the compiled engine with
+`compile(jit_compile=True)`, and by the same steps written by hand for XLA. Rounds are
+interleaved; printed is the median of the rounds.
+"""
+
+import itertools
+import os
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+import kttoolkit
+
+UNITS, BATCH, ROUNDS, EPOCHS = 64, 32, 5, 10
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels of shape (1437, 64) and classes of shape (1437,)."""
+    x, y = load_digits(return_X_y=True)
+    return (x[:1437] / 16).astype("float32"), y[:1437].astype("int64")
+
+
+def build(*, jit: bool) -> keras.Model:
+    """Build and compile the network."""
+    hidden = [keras.layers.Dense(UNITS, activation="relu") for _ in range(3)]
+    head = keras.layers.Dense(10, activation="softmax")
+    model = keras.Sequential([keras.Input((64,)), *hidden, head])
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=jit
+    )
+    return model
+
+
+def with_keras(x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """Return a function that trains with `model.fit`."""
+    model = build(jit=False)
+    return lambda: model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
+
+
+def with_engine(x: np.ndarray, y: np.ndarray, *, jit: bool) -> Callable[[], Any]:
+    """Return a function that trains with `kttoolkit.fit`."""
+    model = build(jit=jit)
+    return lambda: kttoolkit.fit(
+        model, x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0
+    )
+
+
+def by_hand(x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
+    """Return a function that trains with TensorFlow's operations alone, under XLA."""
+    rng = np.random.default_rng(0)
+    sizes = [64, UNITS, UNITS, UNITS, 10]
+    shapes = [s for pair in itertools.pairwise(sizes) for s in (pair, pair[1:])]
+    weights = [
+        tf.Variable(rng.normal(size=s, scale=0.1).astype("float32")) for s in shapes
+    ]
+    first, second = ([tf.Variable(tf.zeros(s)) for s in shapes] for _ in range(2))
+    step_number = tf.Variable(0.0)
+
+    def step(rows: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            h = rows
+            for i in range(0, 8, 2):
+                h = tf.matmul(h, weights[i]) + weights[i + 1]
+                h = tf.nn.relu(h) if i < 6 else h
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, h)
+            loss = tf.reduce_mean(losses)
+        step_number.assign_add(1.0)
+        correction = tf.sqrt(1 - 0.999**step_number) / (1 - 0.9**step_number)
+        gradients = tape.gradient(loss, weights)
+        for w, m, v, g in zip(weights, first, second, gradients, strict=True):
+            m.assign_add((g - m) * 0.1)
+            v.assign_add((g * g - v) * 0.001)
+            w.assign_sub(1e-3 * correction * m / (tf.sqrt(v) + 1e-7))
+        return loss
+
+    @tf.function(jit_compile=True, autograph=False)
+    def epoch(pixels: tf.Tensor, classes: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+        n_full = order.shape[0] // BATCH * BATCH
+
+        def body(start: tf.Tensor, total: tf.Tensor) -> list[tf.Tensor]:
+            taken = tf.slice(order, [start], [BATCH])
+            loss = step(tf.gather(pixels, taken), tf.gather(classes, taken))
+            return [start + BATCH, total + loss]
+
+        _, total = tf.while_loop(lambda s, _: s < n_full, body, [0, 0.0])
+        rest = order[n_full:]
+        return total + step(tf.gather(pixels, rest), tf.gather(classes, rest))
+
+    pixels, classes = tf.constant(x), tf.constant(y)
+    order = tf.constant(rng.permutation(len(x)).astype("int32"))
+    return lambda: [float(epoch(pixels, classes, order)) for _ in range(EPOCHS)]
+
+
+def main() -> None:
+    """Measure and print."""
+    x, y = data()
+    ways = {
+        "model.fit": with_keras(x, y),
+        "compiled": with_engine(x, y, jit=False),
+        "compiled, jit_compile=True": with_engine(x, y, jit=True),
+        "XLA by hand": by_hand(x, y),
+    }
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(ROUNDS + 1):
+        for name, train in ways.items():
+            start = time.perf_counter()
+            train()
+            if turn:
+                found[name].append((time.perf_counter() - start) * 1e3 / EPOCHS)
+    limit = statistics.median(found["XLA by hand"])
+    print("| | ms an epoch | times the limit |\n|---|---|---|")
+    for name, times in found.items():
+        middle = statistics.median(times)
+        print(f"| {name} | {middle:.1f} | {middle / limit:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
