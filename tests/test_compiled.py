@@ -643,6 +643,23 @@ def test_a_seed_nobody_asks_for_leaves_the_callers_alone():
     assert [first, tf.random.normal((2,)).numpy().tolist()] == expected
 
 
+@pytest.mark.parametrize("rows", [slice(None), slice(5, None)])
+def test_a_model_that_asks_for_xla_gets_it(rows):
+    build = dense(L.Dense(4), L.BatchNormalization(), jit_compile=True)
+    call = arguments(epochs=2, validation_data=(X[N:][rows], Y[N:][rows]))
+    assert_same(build, call, rtol=1e-4, atol=1e-5)
+
+
+def test_xla_too_refuses_random_numbers_of_one_graph():
+    def build():
+        model = tf_random()
+        model.compile("sgd", "mse", jit_compile=True)
+        return model
+
+    with pytest.raises(RefusedError, match=r"tf\.random"):
+        refused(arguments(), build)
+
+
 # -- the device ---
 
 

@@ -186,7 +186,14 @@ class Program:
 
     def _traced(self, epoch: Callable[..., Any], rows: Rows, second: Any) -> Any:
         if self._whole:
-            return tf.function(epoch, autograph=False, jit_compile=True)
+            function = tf.function(epoch, autograph=False, jit_compile=True)
+            # XLA compiles for shapes; these are those of the first fold.
+            n = rows.n_samples
+            example = n if second.shape.rank == 0 else tf.zeros([n], tf.int32)
+            self._check(
+                function.get_concrete_function(rows.tensors, example, rows.batch_size)
+            )
+            return function
         size = tf.TensorSpec([], tf.int32)
         function = tf.function(
             epoch, autograph=False, input_signature=[rows.spec(), second, size]
