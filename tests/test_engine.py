@@ -268,5 +268,5 @@ def test_compile_arguments_of_the_tuner_replace_those_of_the_model():
 
 
 def test_unknown_engine_lists_the_known():
-    with pytest.raises(SearchError, match="'compiled', 'reference', but got 'warp'"):
+    with pytest.raises(SearchError, match="'reference', 'stacked', but got 'warp'"):
         choose("warp")

@@ -151,9 +151,11 @@ class Program:
     def _test_epoch(self, tensors: Any, n: Any, batch_size: Any) -> Any:
         def batch(start: Any, size: Any) -> Any:
             def cut(tensor: tf.Tensor) -> tf.Tensor:
-                rank = tensor.shape.rank
-                begin, extent = [start, *[0] * (rank - 1)], [size, *[-1] * (rank - 1)]
-                return tf.slice(tensor, begin, extent)
+                if not self._whole:
+                    return tensor[start : start + size]
+                # A slice whose size is a number, which XLA wants.
+                inner = tensor.shape[1:]
+                return tf.slice(tensor, [start, *[0] * len(inner)], [size, *inner])
 
             return keras.tree.map_structure(cut, tensors)
 
