@@ -1,4 +1,4 @@
-"""What the engines need of Keras that no public name gives (checked on 3.11-3.15)."""
+"""What the engines need of Keras that no public name gives (checked on 3.15)."""
 
 from typing import Any
 

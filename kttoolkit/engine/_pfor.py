@@ -1,7 +1,7 @@
 """A vectorization that TensorFlow lacks: `Bitcast`, which Keras's argmax uses.
 
 Without it every accuracy would fall back to a loop over folds. Registered with
-`tensorflow.python.ops.parallel_for.pfor`, as checked on TensorFlow 2.20 and 2.21.
+`tensorflow.python.ops.parallel_for.pfor`, as checked on TensorFlow 2.21.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 The two functions of `tensorflow.python.eager.context` and the one of
 `tensorflow.python.framework.random_seed` that are stood in for here were checked on
-TensorFlow 2.20 and 2.21.
+TensorFlow 2.21.
 """
 
 import random

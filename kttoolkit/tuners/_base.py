@@ -50,7 +50,9 @@ from kttoolkit.tuners._trial import (
     TrialObserver,
     as_history,
     named_arguments,
+    overrides_build_and_fit,
     reason,
+    record_of,
     rung_epochs,
 )
 
@@ -68,10 +70,8 @@ class FoldTuner(keras_tuner.Tuner):
         cv: number of folds, "stratified", "kfold", a scikit-learn splitter, an
             iterable of index pairs; None trains once on what `search` is given,
             as Keras Tuner does.
-        engine: "auto", "compiled" (whole epochs on the device, the numbers of
-            `model.fit`), "stacked" (all folds in one program) or "reference"
-            (`model.fit`). "auto" is "compiled"; what an engine cannot run is left to
-            `model.fit`, and an `EngineWarning` says why.
+        engine: "auto", "compiled", "stacked" or "reference"; see
+            `kttoolkit.engine.choose`.
         preprocessor: a scikit-learn transformer, or a function
             `hp -> transformer`, fitted on each fold's training part.
         epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.
@@ -158,7 +158,7 @@ class FoldTuner(keras_tuner.Tuner):
         Returns:
             One `keras.callbacks.History` for each training.
         """
-        if self._overrides_build_and_fit():
+        if overrides_build_and_fit(self, uses_folds=self._uses_folds):
             return super().run_trial(trial, *fit_args, **fit_kwargs)
         data, folds, args = None, None, fit_args
         callbacks = fit_kwargs.pop("callbacks", None) or []
@@ -311,46 +311,16 @@ class FoldTuner(keras_tuner.Tuner):
     ) -> None:
         fits = self._fits.get(trial.trial_id, ())
         score = self._score(fits) if fits and status == "completed" else None
-        metrics = {} if score is None else score.means
-        if score is None and status == "completed":
-            metrics = self._reported_metrics(trial)
-        TrialRecord(
-            trial_id=trial.trial_id,
-            values=dict(trial.hyperparameters.values),
-            status=status,
-            message=message,
-            attempt=attempt,
-            seconds=seconds,
-            objective=self.oracle.objective.name,
-            direction=self.oracle.objective.direction,
-            metrics=dict(metrics),
-            splits={} if score is None else dict(score.splits),
-            epochs=() if score is None else score.epochs,
-            fits=fits,
-        ).write(Path(self.get_trial_dir(trial.trial_id)))
-
-    def _reported_metrics(self, trial: Any) -> dict[str, float]:
-        metrics = self.oracle.get_trial(trial.trial_id).metrics
-        return {name: float(metrics.get_best_value(name)) for name in metrics.metrics}
+        reported = self.oracle.get_trial(trial.trial_id).metrics
+        outcome = (status, message, attempt, seconds)
+        record = record_of(trial, self.oracle.objective, fits, score, reported, outcome)
+        record.write(Path(self.get_trial_dir(trial.trial_id)))
 
     # -- what one trial needs ---
 
     @property
     def _uses_folds(self) -> bool:
         return self.cv is not None or self.preprocessor is not None
-
-    def _overrides_build_and_fit(self) -> bool:
-        """Whether a subclass took Keras Tuner's private hook, as AutoKeras does."""
-        hook = getattr(self._build_and_fit_model, "__func__", None)
-        if hook is keras_tuner.Tuner._build_and_fit_model:  # noqa: SLF001
-            return False
-        if self._uses_folds:
-            raise SearchError(
-                "Folds are trained through HyperModel.fit, but "
-                f"{type(self).__name__} overrides _build_and_fit_model. Override "
-                "HyperModel.fit instead, or pass cv=None."
-            )
-        return True
 
     def _score(self, fits: tuple[FoldFit, ...]) -> TrialScore:
         return aggregate(

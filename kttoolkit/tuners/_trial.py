@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import keras
 import keras_tuner
 
-from kttoolkit.scoring import FoldFit, direction_of
+from kttoolkit.exceptions import SearchError
+from kttoolkit.results import TrialRecord
+from kttoolkit.scoring import FoldFit, TrialScore, direction_of
 from kttoolkit.trackers import Trackers
 
 # What `keras.Model.fit` takes by position, in its order.
@@ -149,3 +151,70 @@ def reason(error: BaseException) -> str:
     trace = "".join(traceback.format_exception(error))
     here = f"{Path.cwd()}/"
     return f"{first}\n{trace.replace(here, '')}"
+
+
+def record_of(
+    trial: Any,
+    objective: Any,
+    fits: tuple[FoldFit, ...],
+    score: TrialScore | None,
+    reported: Any,
+    outcome: tuple[str, str, int, float],
+) -> TrialRecord:
+    """Put a trial that ended on record.
+
+    Args:
+        trial: Keras Tuner's.
+        objective: with name and direction.
+        fits: its trainings, none where a tuner runs trials in its own way.
+        score: made of them, or None.
+        reported: Keras Tuner's metrics, which stand where there is no score.
+        outcome: status, message, attempt and seconds.
+
+    Returns:
+        The record.
+    """
+    status, message, attempt, seconds = outcome
+    metrics = {} if score is None else dict(score.means)
+    if score is None and status == "completed":
+        names = reported.metrics
+        metrics = {name: float(reported.get_best_value(name)) for name in names}
+    return TrialRecord(
+        trial_id=trial.trial_id,
+        values=dict(trial.hyperparameters.values),
+        status=status,
+        message=message,
+        attempt=attempt,
+        seconds=seconds,
+        objective=objective.name,
+        direction=objective.direction,
+        metrics=metrics,
+        splits={} if score is None else dict(score.splits),
+        epochs=() if score is None else score.epochs,
+        fits=fits,
+    )
+
+
+def overrides_build_and_fit(tuner: Any, *, uses_folds: bool) -> bool:
+    """Tell whether a subclass took Keras Tuner's private hook, as AutoKeras does.
+
+    Args:
+        tuner: any of ours.
+        uses_folds: whether it scores by folds.
+
+    Returns:
+        Whether it did.
+
+    Raises:
+        SearchError: if it did and uses folds.
+    """
+    hook = getattr(tuner._build_and_fit_model, "__func__", None)  # noqa: SLF001
+    if hook is keras_tuner.Tuner._build_and_fit_model:  # noqa: SLF001
+        return False
+    if uses_folds:
+        raise SearchError(
+            "Folds are trained through HyperModel.fit, but "
+            f"{type(tuner).__name__} overrides _build_and_fit_model. Override "
+            "HyperModel.fit instead, or pass cv=None."
+        )
+    return True
