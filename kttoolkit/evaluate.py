@@ -12,6 +12,7 @@ import keras_tuner
 from kttoolkit.cv import Folds
 from kttoolkit.data import TrainingData
 from kttoolkit.engine import (
+    Assignment,
     FitPlan,
     ModelFactory,
     Observer,
@@ -86,14 +87,15 @@ def evaluate(
     _free_memory()
     hp = hp.copy()
     with own_random_state():
-        fits = choose(engine).fit_folds(
-            factory, hp, data, folds, plan, observer or SilentObserver()
-        )
+        watched = observer or SilentObserver()
+        assignment = Assignment(factory, hp, data, folds, plan, watched)
+        fits = choose(engine).fit_folds(assignment)
     return Outcome(hp, fits)
 
 
-_COLLECT_EVERY = 3.0
-_collected = -math.inf
+# Of the time that passes, collections may take one part in this many.
+_SHARE = 50
+_next_collection = -math.inf
 
 
 def _free_memory() -> None:
@@ -102,7 +104,9 @@ def _free_memory() -> None:
     A collection takes 0.15 s beside TensorFlow's objects, so that it has to wait
     until as much has been trained that it does not count.
     """
-    global _collected
-    if time.monotonic() - _collected > _COLLECT_EVERY:
+    global _next_collection
+    began = time.monotonic()
+    if began >= _next_collection:
         gc.collect()
-        _collected = time.monotonic()
+        took = time.monotonic() - began
+        _next_collection = began + _SHARE * took

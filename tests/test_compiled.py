@@ -2,6 +2,7 @@
 
 import keras
 import keras_tuner
+import matrix
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +10,14 @@ import tensorflow as tf
 from matrix import IMAGES, LAYERS, N_VALIDATION, OPTIMIZERS, WORDS, N, X, Y, dense
 
 import kttoolkit
-from kttoolkit.engine._call import FitCall, RefusedError, row_orders, training_rows
+from kttoolkit.engine._call import FitCall, RefusedError, training_rows
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._device import prepare_devices
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._random import global_seed, lazy_tensorflow_seed
+from kttoolkit.engine._rows import row_orders
 from kttoolkit.exceptions import EngineWarning
 
 L = keras.layers
@@ -568,10 +570,10 @@ def test_programs_are_bounded():
     for units in (2, 3, 4):
         build = dense(L.Dense(units))
         fit_compiled(new(build, 0), arguments(epochs=1), programs, build)
-    assert len(programs._idle) == 2
+    assert len(programs._kept) == 2
     tiny = Programs(max_bytes=10)
     fit_compiled(new(build, 0), arguments(epochs=1), tiny, build)
-    assert not tiny._idle
+    assert not tiny._kept
 
 
 def test_fit_is_a_drop_in_and_traces_a_model_once(capsys):
@@ -718,6 +720,84 @@ def scaled(factor):
         return model
 
     return build
+
+
+FACTOR = 1.0
+
+
+class Globally(L.Layer):
+    """Reads a global of its module, as layers in notebooks do."""
+
+    def call(self, x):
+        return x * FACTOR
+
+
+class Config:
+    """Settings in one place, as notebooks keep them."""
+
+    factor = 1.0
+
+
+class ByAttribute(L.Layer):
+    factor = 1.0
+
+    def call(self, x):
+        return x * self.factor
+
+
+class Calling(L.Layer):
+    """Like a Lambda layer, which could not be copied."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+    def get_config(self):
+        return {"function": self.function}
+
+
+def by_function():
+    return dense(Calling(lambda x: x * FACTOR))()
+
+
+def by_class():
+    return dense(Globally())()
+
+
+def by_config():
+    return dense(Calling(lambda x: x * Config.factor))()
+
+
+def by_attribute():
+    return dense(ByAttribute())()
+
+
+def by_module():
+    return dense(Calling(lambda x: x * matrix.FACTOR))()
+
+
+@pytest.mark.parametrize(
+    "build", [by_function, by_class, by_config, by_attribute, by_module]
+)
+def test_a_global_that_changes_between_trials_is_a_new_graph(build, monkeypatch):
+    programs, losses = Programs(), []
+    for factor in (1.0, 3.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        monkeypatch.setattr(Config, "factor", factor)
+        monkeypatch.setattr(ByAttribute, "factor", factor)
+        monkeypatch.setattr(matrix, "FACTOR", factor, raising=False)
+        got = fit_compiled(new(build, 1), arguments(), programs, build)
+        args, kwargs = arguments().given
+        expected = new(build, 1).fit(*args, **kwargs)
+        np.testing.assert_allclose(
+            got.history["loss"], expected.history["loss"], rtol=1e-5
+        )
+        losses.append(got.history["loss"][0])
+    assert losses[0] != losses[1]
+    assert programs.traces == 4
 
 
 @pytest.mark.parametrize(

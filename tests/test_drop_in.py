@@ -60,7 +60,8 @@ random.search(x, y, epochs=1, validation_data=(x, y), verbose=0)
 model = random.get_best_models()[0]
 best_hp = random.get_best_hyperparameters()[0]
 assert best_hp.get("batch_size") in (4, 8)
-assert np.isclose(model.evaluate(x, y, verbose=0)[1], SCORE(random), rtol=0.5)
+# The score is the mean of two executions, the model is the better one of them.
+assert model.evaluate(x, y, verbose=0)[1] <= SCORE(random) * (1 + 1e-5)
 
 
 class Scored(kt.Hyperband):

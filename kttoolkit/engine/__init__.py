@@ -1,6 +1,7 @@
 """Engines train the folds of one trial; `choose` picks one."""
 
 from kttoolkit.engine._base import (
+    Assignment,
     Engine,
     FitPlan,
     ModelFactory,
@@ -25,6 +26,7 @@ from kttoolkit.engine._weights import (
 
 __all__ = [
     "CHECKPOINT_FILE",
+    "Assignment",
     "CompiledEngine",
     "Engine",
     "FitPlan",

@@ -2,9 +2,10 @@
 
 import abc
 import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import keras
@@ -199,20 +200,94 @@ class Training:
         fold: the fold's number.
         execution: the initialisation's number.
         seed: fixes weights, shuffles and dropout.
-        args: positional arguments of `fit`.
-        kwargs: keyword arguments of `fit`, `callbacks` apart.
+        cut: row numbers, or None where rows are not cut.
         n_train: rows trained on, 0 if unknown.
         n_test: rows scored on, 0 if unknown.
+        args: positional arguments of `fit`, none before rows are cut.
+        kwargs: keyword arguments of `fit`, `callbacks` apart.
     """
 
     split: int
     fold: int
     execution: int
     seed: int
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
+    cut: Fold | None = None
     n_train: int = 0
     n_test: int = 0
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What an engine is to train: all folds of a trial.
+
+    Attributes:
+        factory: builds the models.
+        hp: the trial's hyperparameters; new ones are registered in it.
+        data: the rows, or None where `plan.fit_args` hold everything.
+        folds: how to cut them, or None.
+        plan: how to train.
+        observer: is told how it gets on.
+    """
+
+    factory: ModelFactory
+    hp: keras_tuner.HyperParameters
+    data: TrainingData | None
+    folds: Folds | None
+    plan: FitPlan
+    observer: Observer
+
+    def trainings(self) -> list[Training]:
+        """List the trainings: all folds once for each execution.
+
+        Returns:
+            They have no rows yet (`with_rows`).
+        """
+        executions = range(self.plan.executions)
+        places = itertools.product(executions, enumerate(self._cuts()))
+        return [
+            Training(split, fold, execution, self.plan.fold_seed(fold, execution), *cut)
+            for split, (execution, (fold, cut)) in enumerate(places)
+        ]
+
+    def _cuts(self) -> list[tuple[Fold | None, int, int]]:
+        if self.folds is None:
+            return [(None, 0, 0)]
+        outside = self.folds.validation
+        return [
+            (cut, len(cut.train), outside.n_samples if outside else len(cut.test))
+            for cut in self.folds
+        ]
+
+    def with_rows(self, training: Training) -> Training:
+        """Cut, preprocess and arrange the rows as arguments of `fit`.
+
+        Args:
+            training: one of `trainings`.
+
+        Returns:
+            The same with its arguments.
+        """
+        plan = self.plan
+        if self.data is None or self.folds is None or training.cut is None:
+            return replace(training, args=plan.fit_args, kwargs=plan.fit_kwargs)
+        keras.utils.set_random_seed(training.seed)
+        part = prepare(training.cut, self.data, self.folds, plan.preprocessor, self.hp)
+        args, kwargs = fit_arguments(part)
+        return replace(
+            training,
+            args=(*args, *plan.fit_args),
+            kwargs={**kwargs, **plan.fit_kwargs},
+        )
+
+    def build(self) -> keras.Model:
+        """Build another model of the trial.
+
+        Returns:
+            The model; nothing is registered for it.
+        """
+        return self.factory.build(self.hp.copy())
 
 
 class Engine(abc.ABC):
@@ -221,89 +296,15 @@ class Engine(abc.ABC):
     name: str
 
     @abc.abstractmethod
-    def fit_folds(
-        self,
-        factory: ModelFactory,
-        hp: keras_tuner.HyperParameters,
-        data: TrainingData | None,
-        folds: Folds | None,
-        plan: FitPlan,
-        observer: Observer,
-    ) -> tuple[FoldFit, ...]:
+    def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution.
 
         Args:
-            factory: builds the models.
-            hp: the trial's hyperparameters; new ones are registered in it.
-            data: the rows, or None where `plan.fit_args` hold everything.
-            folds: how to cut them, or None.
-            plan: how to train.
-            observer: is told how it gets on.
+            assignment: what to train.
 
         Returns:
-            One fit for each fold and execution, in the order of `trainings`.
+            One fit for each, in the order of `Assignment.trainings`.
         """
-
-
-def trainings(folds: Folds | None, plan: FitPlan) -> "list[TrainingSource]":
-    """List the trainings of a trial: all folds once for each execution.
-
-    Args:
-        folds: how the rows are cut, or None.
-        plan: how to train.
-
-    Returns:
-        Sources in order; each cuts its rows only when asked.
-    """
-    cuts: Sequence[Fold | None] = [None] if folds is None else list(folds)
-    return [
-        TrainingSource(execution * len(cuts) + number, number, execution, fold)
-        for execution in range(plan.executions)
-        for number, fold in enumerate(cuts)
-    ]
-
-
-@dataclass(frozen=True)
-class TrainingSource:
-    """A training that has not been given its rows yet."""
-
-    split: int
-    fold_number: int
-    execution: int
-    fold: Fold | None
-
-    def load(
-        self,
-        data: TrainingData | None,
-        folds: Folds | None,
-        plan: FitPlan,
-        hp: keras_tuner.HyperParameters,
-    ) -> Training:
-        """Cut, preprocess and arrange the rows as arguments of `fit`.
-
-        Args:
-            data: the rows, or None.
-            folds: how to cut them, or None.
-            plan: how to train.
-            hp: for a preprocessor that is tuned.
-
-        Returns:
-            The training with its arguments.
-        """
-        seed = plan.fold_seed(self.fold_number, self.execution)
-        place = (self.split, self.fold_number, self.execution, seed)
-        if data is None or folds is None or self.fold is None:
-            return Training(*place, plan.fit_args, plan.fit_kwargs)
-        keras.utils.set_random_seed(seed)
-        part = prepare(self.fold, data, folds, plan.preprocessor, hp)
-        args, kwargs = fit_arguments(part)
-        return Training(
-            *place,
-            (*args, *plan.fit_args),
-            {**kwargs, **plan.fit_kwargs},
-            part.train.n_samples,
-            part.test.n_samples,
-        )
 
 
 def fit_arguments(part: FoldData) -> tuple[tuple[Any, ...], dict[str, Any]]:

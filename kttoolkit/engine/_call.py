@@ -1,10 +1,8 @@
-"""The arguments of `fit`, as the compiled engine takes them: rows and their order."""
+"""The arguments of `fit`, as the compiled engine takes them."""
 
-import functools
 import inspect
 import math
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from kttoolkit.engine._random import global_seed
+from kttoolkit.engine._rows import Rows
 
 _DEFAULT_BATCH = 32
 
@@ -74,38 +72,6 @@ class FitCall:
         return flat
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows on the device, and how they go into batches.
-
-    Attributes:
-        tensors: what a step is given, each of shape (n_samples, ...).
-        n_samples: how many rows.
-        batch_size: rows a step.
-        steps: batches an epoch, or None for all of them.
-    """
-
-    tensors: Any
-    n_samples: int
-    batch_size: int
-    steps: int | None = None
-
-    @property
-    def n_batches(self) -> int:
-        """Return how many batches the rows make."""
-        return math.ceil(self.n_samples / self.batch_size)
-
-    def first(self) -> Any:
-        """Return a batch of the first row."""
-        return keras.tree.map_structure(lambda tensor: tensor[:1], self.tensors)
-
-    def spec(self) -> Any:
-        """Return the shapes and dtypes, any number of rows."""
-        return keras.tree.map_structure(
-            lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), self.tensors
-        )
-
-
 def training_rows(call: FitCall) -> Rows:
     """Put the rows to train on onto the device.
 
@@ -155,83 +121,6 @@ def validation_rows(call: FitCall) -> Rows | None:
     if rows.steps is not None and rows.steps > rows.n_batches:
         raise RefusedError("validation_steps is more than the rows make")
     return rows
-
-
-def row_orders(rows: Rows, shuffle: Any) -> Iterator[np.ndarray]:
-    """Yield the rows of each epoch in the order in which `model.fit` takes them.
-
-    With a global seed `model.fit` shuffles every epoch alike, since each begins a
-    new iterator of the same seeded pipeline; without one, orders are drawn anew.
-
-    Args:
-        rows: how many there are.
-        shuffle: as `fit` was given it.
-
-    Yields:
-        Row numbers of one epoch, of shape (n_rows,).
-    """
-    left = np.empty(0, "int32")
-    while True:
-        if not len(left):
-            left = row_order(rows.n_samples, rows.batch_size, shuffle)
-        steps = rows.steps or rows.n_batches
-        if steps > math.ceil(len(left) / rows.batch_size):
-            warnings.warn(
-                "Your input ran out of data: steps_per_epoch must be a divisor of the "
-                f"number of batches, but got {steps} of {rows.n_batches}. This epoch "
-                "is shorter.",
-                stacklevel=2,
-            )
-        now = steps * rows.batch_size
-        yield left[:now]
-        left = left[now:]
-
-
-def row_order(n: int, batch_size: int, shuffle: Any) -> np.ndarray:
-    """Draw the order of an epoch, as the global seed has it.
-
-    Args:
-        n: number of rows.
-        batch_size: rows a step.
-        shuffle: as `fit` is given it.
-
-    Returns:
-        Row numbers, of shape (n,).
-    """
-    if not shuffle:
-        return np.arange(n, dtype="int32")
-    within = batch_size if shuffle == "batch" else None
-    seed = global_seed()
-    if seed is None:
-        return _any_order(n, within)
-    return _seeded_order(seed, n, within)
-
-
-def _any_order(n: int, within: int | None) -> np.ndarray:
-    """Draw without a seed, where no two runs are alike in `model.fit` either."""
-    rng = np.random.default_rng()
-    order = np.arange(n, dtype="int32")
-    for start in range(0, n, within or n):
-        rng.shuffle(order[start : start + (within or n)])
-    return order
-
-
-@functools.lru_cache(maxsize=256)
-def _seeded_order(seed: int, n: int, within: int | None) -> np.ndarray:
-    """Draw once for each seed; the seed is TensorFlow's and only names the draw."""
-    del seed
-    return _draw(n, within)
-
-
-def _draw(n: int, within: int | None) -> np.ndarray:
-    """Draw from a pipeline whose random operation has the seed that Keras's has."""
-    if within is None:
-        source = tf.data.Dataset.range(1)
-        shuffled = source.map(lambda _: tf.random.shuffle(tf.range(n, dtype=tf.int64)))
-    else:
-        source = tf.data.Dataset.range(n).batch(within)
-        shuffled = source.map(tf.random.shuffle)
-    return np.concatenate([part.numpy() for part in shuffled]).astype("int32")
 
 
 def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:

@@ -11,7 +11,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from kttoolkit.engine._base import FitPlan, Observer, Training
+from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
 from kttoolkit.exceptions import MissingDependencyError, SearchError
 from kttoolkit.scoring import ObjectiveLike
 
@@ -86,26 +86,21 @@ class _EpochReporter(keras.callbacks.Callback):
 
 
 def assemble_callbacks(
-    plan: FitPlan,
-    training: Training,
-    hp: keras_tuner.HyperParameters,
-    observer: Observer,
-    recorder: EpochRecorder,
+    assignment: Assignment, training: Training, recorder: EpochRecorder
 ) -> list[keras.callbacks.Callback]:
     """Make the list of callbacks for one training.
 
     Args:
-        plan: holds the user's callbacks, which are copied.
+        assignment: holds the user's callbacks, which are copied, and the observer.
         training: which fold it is.
-        hp: the trial's hyperparameters, for TensorBoard's HParams.
-        observer: adds its own callbacks and is told of epochs.
         recorder: comes last, so that it sees what the others add to the logs.
 
     Returns:
         Fresh callbacks, each writing where no other training writes.
     """
+    plan, observer = assignment.plan, assignment.observer
     callbacks = copy_callbacks(plan.callbacks)
-    _separate_outputs(callbacks, plan, training, hp)
+    _separate_outputs(callbacks, plan, training, assignment.hp)
     reporter = _EpochReporter(observer, training.split)
     return [*callbacks, *observer.callbacks(), reporter, recorder]
 

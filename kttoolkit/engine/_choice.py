@@ -1,13 +1,8 @@
 """Which engine trains a trial."""
 
 import warnings
-from typing import Any
 
-import keras_tuner
-
-from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData
-from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
+from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._compiled import CompiledEngine
 from kttoolkit.engine._reference import ReferenceEngine
@@ -21,23 +16,14 @@ class StackedOrCompiled(Engine):
 
     name = "stacked"
 
-    def fit_folds(
-        self,
-        factory: ModelFactory,
-        hp: keras_tuner.HyperParameters,
-        data: TrainingData | None,
-        folds: Folds | None,
-        plan: FitPlan,
-        observer: Observer,
-    ) -> tuple[FoldFit, ...]:
+    def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution."""
-        arguments: Any = (factory, hp, data, folds, plan, observer)
         try:
-            return StackedEngine().fit_folds(*arguments)
+            return StackedEngine().fit_folds(assignment)
         except RefusedError as refusal:
             message = f"Folds are trained singly, not stacked: {refusal}."
             warnings.warn(message, EngineWarning, stacklevel=2)
-        return CompiledEngine().fit_folds(*arguments)
+        return CompiledEngine().fit_folds(assignment)
 
 
 _ENGINES: dict[str, type[Engine]] = {
@@ -50,11 +36,16 @@ _ENGINES: dict[str, type[Engine]] = {
 def choose(name: str) -> Engine:
     """Return the engine of that name.
 
+    On processors "auto" is "compiled", which was the fastest in every search that was
+    measured (tests/benchmarks/README.md), and gives the very numbers of `model.fit`;
+    stacking took 1.3 to 1.7 times as long. On GPUs it is "compiled" too, for want of
+    measurements: `python tests/benchmarks/gpu.py` makes them.
+
     Args:
-        name: "compiled" runs whole epochs on the device, fold by fold, and leaves
-            what it cannot run to `model.fit`; "stacked" trains all folds side by
-            side where layers and optimizer allow; "reference" is `model.fit`;
-            "auto" is the fastest that computes the same.
+        name: "compiled" runs whole epochs on the device, on processors several folds
+            at a time, and leaves what it cannot run to `model.fit`; "stacked" makes
+            one network of all folds where layers and optimizer allow; "reference" is
+            `model.fit`; "auto" is the fastest that computes the same.
 
     Returns:
         An engine.

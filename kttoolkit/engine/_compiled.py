@@ -1,28 +1,26 @@
 """The compiled engine: `fit` runs whole epochs on the device.
 
-It trains fold by fold as a loop over `model.fit` would, and a `HyperModel.fit` of
-the user's own runs too: the model it is handed carries the engine as its `fit`.
+Folds train side by side where nothing can tell the difference. A `HyperModel.fit` of
+the user's own trains one after the other: the model it is handed carries the engine
+as its `fit`.
 Folds, and trials that differ in the learning rate or the batch size, share one
 traced graph.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import keras
-import keras_tuner
 
-from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData
-from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
+from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._folds import train_folds
 from kttoolkit.engine._programs import PROGRAMS, Programs
 from kttoolkit.engine._random import lazy_tensorflow_seed
-from kttoolkit.exceptions import EngineWarning
+from kttoolkit.engine._refusals import warn
+from kttoolkit.engine._together import train_together
 from kttoolkit.scoring import FoldFit
 
 # Kept with the model, for they would keep the model.
@@ -34,18 +32,12 @@ class CompiledEngine(Engine):
 
     name = "compiled"
 
-    def fit_folds(
-        self,
-        factory: ModelFactory,
-        hp: keras_tuner.HyperParameters,
-        data: TrainingData | None,
-        folds: Folds | None,
-        plan: FitPlan,
-        observer: Observer,
-    ) -> tuple[FoldFit, ...]:
-        """Train every fold and execution, one after the other."""
+    def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
+        """Train every fold and execution."""
         with lazy_tensorflow_seed():
-            return train_folds(factory, hp, data, folds, plan, observer, carry=_carry)
+            if assignment.factory.has_own_fit:
+                return train_folds(assignment, _carry)
+            return train_together(assignment)
 
 
 def fit(model: keras.Model, *args: Any, **kwargs: Any) -> keras.callbacks.History:
@@ -96,8 +88,7 @@ def _fit_or_leave(
         call = FitCall.of(args, kwargs)
         return fit_compiled(model, call, programs, build, last=last)
     except RefusedError as refusal:
-        message = f"Trained with model.fit, not with the compiled engine: {refusal}."
-        warnings.warn(message, EngineWarning, stacklevel=3)
+        warn(refusal)
     return type(model).fit(model, *args, **kwargs)
 
 

@@ -9,6 +9,7 @@ import enum
 import functools
 import hashlib
 import inspect
+import sys
 import types
 import weakref
 from collections.abc import Mapping
@@ -23,6 +24,10 @@ _PLAIN = (
     np.generic, np.dtype, tf.DType, tf.TensorShape,
 )  # fmt: skip
 _FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc)
+# Modules whose globals and classes are the same for every model.
+_LIBRARIES = sys.stdlib_module_names | {
+    "keras", "tensorflow", "numpy", "keras_tuner", "kttoolkit", "_wrappers", "wrapt",
+}  # fmt: skip
 # State that lives in variables, or has done its work when the model is built.
 _BY_TYPE = (
     keras.initializers.Initializer, keras.random.SeedGenerator, weakref.ref,
@@ -33,8 +38,10 @@ _SKIPPED = {
     "_tracker", "_nodes", "_kttoolkit_programs", "_initial_seed", "history", "fit",
     "stop_training", "stop_evaluating", "stop_predicting",
     "train_function", "test_function", "predict_function",
-    "_eval_epoch_iterator", "_initial_epoch",
+    "_eval_epoch_iterator", "_initial_epoch", "_trainable_variables_indices",
 }  # fmt: skip
+# What loading weights sets, and building does not.
+_ABSENT_OR_FALSE = {"is_gptq_calibrated", "is_awq_calibrated"}
 
 
 def describe(*values: Any) -> tuple[Any, ...]:
@@ -67,6 +74,8 @@ class _Walker:
     def __init__(self) -> None:
         self.found: list[Any] = []
         self._numbers: dict[int, int] = {}
+        self._classes: set[type] = set()
+        self._modules: set[tuple[str, ...]] = set()
         # Keeps temporary objects, whose addresses would be used again.
         self._kept: list[Any] = []
 
@@ -83,6 +92,7 @@ class _Walker:
             self._numbers[id(value)] = len(self._numbers)
             self._kept.append(value)
             self.found.append((place, type(value)))
+            self._class(type(value))
             self._look_into(value)
 
     def _look_into(self, value: Any) -> None:
@@ -106,6 +116,10 @@ class _Walker:
             self._function(value)
         elif isinstance(value, types.MethodType):
             self._children([("self", value.__self__), ("func", value.__func__)])
+        elif isinstance(value, classmethod | staticmethod):
+            self.walk("func", value.__func__)
+        elif isinstance(value, property):
+            self._children(enumerate([value.fget, value.fset]))
         elif isinstance(value, functools.partial):
             parts = [value.func, value.args, value.keywords]
             self._children(enumerate(parts))
@@ -127,12 +141,36 @@ class _Walker:
         self.walk("constraint", value.constraint)
         self.walk("overwrite", getattr(value, "overwrite_with_gradient", None))
 
+    def _class(self, kind: type) -> None:
+        """Describe what a user's class holds: methods, and what they have to read."""
+        for parent in kind.__mro__:
+            if parent not in self._classes and not _is_library(parent.__module__):
+                self._classes.add(parent)
+                self._children(_own(vars(parent)))
+
     def _function(self, value: types.FunctionType) -> None:
         self.found.append(value.__code__)
+        if not _is_library(value.__module__):
+            self._read(value.__globals__, _names(value.__code__))
         self.walk("defaults", value.__defaults__)
         self.walk("keyword defaults", value.__kwdefaults__)
         for cell in value.__closure__ or ():
             self.walk("cell", _contents(cell))
+
+    def _read(self, holder: Mapping[str, Any], names: set[str]) -> None:
+        """Describe what a function reads from its module, and `Config.rate` from it."""
+        for name in sorted(names & holder.keys()):
+            value = holder[name]
+            self.walk(name, value)
+            if isinstance(value, type):
+                self._class(value)
+            elif isinstance(value, types.ModuleType) and not _is_library(
+                value.__name__
+            ):
+                key = (value.__name__, *sorted(names))
+                if key not in self._modules:
+                    self._modules.add(key)
+                    self._read(vars(value), names)
 
 
 class _Same:
@@ -152,8 +190,29 @@ def _state(value: Any) -> list[tuple[str, Any]]:
     return [
         (name, child)
         for name, child in vars(value).items()
-        if name not in _SKIPPED and not name.startswith("_self_")
+        if name not in _SKIPPED
+        and not name.startswith("_self_")
+        and not (name in _ABSENT_OR_FALSE and child is False)
     ]
+
+
+def _own(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return what a class body defines, without what Python adds to it."""
+    return [
+        (name, value)
+        for name, value in attributes.items()
+        if isinstance(value, types.FunctionType) or not name.startswith("__")
+    ]
+
+
+def _is_library(module: str | None) -> bool:
+    return (module or "builtins").split(".")[0] in _LIBRARIES
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Return the names that a function, or one inside it, reads."""
+    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return set(code.co_names).union(*map(_names, inner))
 
 
 def _comparable(value: Any) -> Any:

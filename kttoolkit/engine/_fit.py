@@ -5,17 +5,14 @@ from typing import Any
 
 import keras
 
-from kttoolkit.engine._call import (
-    FitCall,
-    Rows,
-    row_orders,
-    training_rows,
-    validation_rows,
-)
+from kttoolkit.engine._call import FitCall, training_rows, validation_rows
+from kttoolkit.engine._jobs import Steps, run
 from kttoolkit.engine._keras import first_epoch
 from kttoolkit.engine._program import Program, has_plain_optimizer, make_ready, refusing
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._refusals import check
+from kttoolkit.engine._rows import Rows, row_orders
+from kttoolkit.engine._seat import seat, variables_of
 
 # Callbacks that look at the logs, the learning rate and the weights alone.
 _SEE_WEIGHTS_ONLY = (
@@ -52,21 +49,51 @@ def fit_compiled(
     """
     check(model, call)
     rows, validation = training_rows(call), validation_rows(call)
-    known = all(sees_weights_only(callback) for callback in call.callbacks)
+    return run(fit_steps(model, call, rows, validation, programs, build, last=last))
+
+
+def fit_steps(
+    model: keras.Model,
+    call: FitCall,
+    rows: Rows,
+    validation: Rows | None,
+    programs: Programs,
+    build: Callable[[], keras.Model] | None = None,
+    *,
+    last: bool = False,
+) -> Steps[keras.callbacks.History]:
+    """Prepare a training that hands out what has to run on the device.
+
+    Args:
+        model: compiled, and found fit to be trained so (`check`).
+        call: the arguments of `fit`.
+        rows: to train on.
+        validation: to score on, or None.
+        programs: where traced programs are kept.
+        build: makes another model of the kind, or None.
+        last: whether nobody needs the optimizer's slots afterwards.
+
+    Returns:
+        The steps, each an epoch of training or of scoring; at their end the history.
+
+    Raises:
+        RefusedError: before anything has been changed.
+    """
     if build is None:
         # Described as it will be at the next call, so that this one serves it too.
         with refusing():
             make_ready(model, rows)
-    with programs.borrow(model, rows, validation, build) as program:
-        if not known or not has_plain_optimizer(model):
+    program = programs.find(model, rows, validation, build)
+    unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
+    if not (unseen and has_plain_optimizer(model)):
+        with refusing():
             make_ready(model, rows)
-        elif not model.built:
-            model(keras.utils.unpack_x_y_sample_weight(rows.first())[0])
-        epochs = _Epochs(model, call, program, rows, validation, known=known, last=last)
-        return epochs.run()
+    if not model.built:
+        model(keras.utils.unpack_x_y_sample_weight(rows.first())[0])
+    return _Training(model, call, program, rows, validation).steps()
 
 
-class _Epochs:
+class _Training:
     """The loop over epochs of one training."""
 
     def __init__(
@@ -76,17 +103,14 @@ class _Epochs:
         program: Program,
         rows: Rows,
         validation: Rows | None,
-        *,
-        known: bool,
-        last: bool,
     ) -> None:
         self.model = model
         self.call = call
         self.program = program
         self.rows = rows
         self.validation = validation
-        self.known = known
-        self.last = last
+        own = model is program.model
+        self.variables = variables_of(model) if own else seat(model, program.model)
         self.callbacks = keras.callbacks.CallbackList(
             call.callbacks,
             add_history=True,
@@ -97,44 +121,29 @@ class _Epochs:
             model=model,
         )
 
-    def run(self) -> keras.callbacks.History:
+    def steps(self) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
         model.stop_training = False
         self.callbacks.on_train_begin()
-        self.program.load(model)
         orders = row_orders(self.rows, call.shuffle)
         logs = None
         for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
             self.callbacks.on_epoch_begin(epoch)
-            self._take_changes()
-            logs = dict(self.program.train(self.rows, next(orders)))
-            self.program.unload(model)
+            job = self.program.train(self.variables, self.rows, next(orders))
+            logs = dict((yield job))
             if self.validation is not None and self._is_scored(epoch):
-                logs.update(self._score(self.validation))
+                logs.update((yield from self._score(self.validation)))
             self.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
-        if self.known and not self.last:
-            self.program.unload_optimizer(model)
         if call.epochs > 0:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         self.callbacks.on_train_end(logs=logs)
         return model.history
 
-    def _take_changes(self) -> None:
-        """Take over what callbacks may have changed since the last epoch."""
-        if self.known:
-            self.program.load_rate(self.model)
-        else:
-            self.program.load(self.model)
-
-    def _score(self, rows: Rows) -> dict[str, float]:
+    def _score(self, rows: Rows) -> Steps[dict[str, float]]:
         self.callbacks.on_test_begin()
-        if not self.known:
-            self.program.load(self.model)
-        scores = as_numbers(self.program.test(rows))
-        if not self.known:
-            self.program.unload(self.model)
+        scores = as_numbers((yield self.program.test(self.variables, rows)))
         self.callbacks.on_test_end(scores)
         return {f"val_{name}": value for name, value in scores.items()}
 

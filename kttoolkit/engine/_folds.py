@@ -2,22 +2,17 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import keras
 import keras_tuner
+import numpy as np
 
-from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData, take
-from kttoolkit.engine._base import (
-    FitPlan,
-    ModelFactory,
-    Observer,
-    Training,
-    trainings,
-)
+from kttoolkit.data import take
+from kttoolkit.engine._base import Assignment, FitPlan, Training
 from kttoolkit.engine._callbacks import (
     EpochRecorder,
     assemble_callbacks,
@@ -54,62 +49,130 @@ class Carrier(Protocol):
         """
 
 
-def train_folds(
-    factory: ModelFactory,
-    hp: keras_tuner.HyperParameters,
-    data: TrainingData | None,
-    folds: Folds | None,
-    plan: FitPlan,
-    observer: Observer,
-    *,
-    carry: Carrier,
-) -> tuple[FoldFit, ...]:
+def not_at_all(
+    model: keras.Model, build: Callable[[], keras.Model], *, last: bool
+) -> AbstractContextManager[None]:
+    """Leave `model.fit` as it is; a `Carrier`.
+
+    Args:
+        model: about to be trained.
+        build: makes another one.
+        last: whether nobody needs the optimizer afterwards.
+
+    Returns:
+        A context that changes nothing.
+    """
+    del model, build, last
+    return nullcontext()
+
+
+def train_folds(assignment: Assignment, carry: Carrier) -> tuple[FoldFit, ...]:
     """Train every fold and execution with `HyperModel.fit`, one after the other.
 
     Args:
-        factory: builds the models.
-        hp: the trial's hyperparameters; new ones are registered in it.
-        data: the rows, or None where `plan.fit_args` hold everything.
-        folds: how to cut them, or None.
-        plan: how to train.
-        observer: is told how it gets on.
+        assignment: what to train.
         carry: makes `model.fit` the engine's.
 
     Returns:
-        One fit for each fold and execution, in the order of `trainings`.
+        One fit for each, in order.
     """
+    copy_callbacks(assignment.plan.callbacks)
+    waiting = assignment.trainings()
     fits = []
-    copy_callbacks(plan.callbacks)
-    sources = trainings(folds, plan)
-    for source in sources:
-        observer.fold_started(source.split, len(sources))
-        start = time.perf_counter()
-        training = source.load(data, folds, plan, hp)
-        history = _train(factory, hp, plan, training, observer, carry)
-        seconds = time.perf_counter() - start
-        fits.append(finished(training, history, plan, seconds, observer))
+    for training in waiting:
+        assignment.observer.fold_started(training.split, len(waiting))
+        fits.append(train_fold(assignment, training, carry))
     return tuple(fits)
 
 
-def finished(
-    training: Training,
-    history: dict[str, tuple[float, ...]],
-    plan: FitPlan,
-    seconds: float,
-    observer: Observer,
-) -> FoldFit:
-    """Put a training that ended on record.
+def train_fold(assignment: Assignment, training: Training, carry: Carrier) -> FoldFit:
+    """Train one fold with `HyperModel.fit`.
 
     Args:
+        assignment: what it belongs to.
         training: which one.
-        history: metric names to one value an epoch.
-        plan: names the objective.
-        seconds: how long it took.
-        observer: is told.
+        carry: makes `model.fit` the engine's.
 
     Returns:
         The fit.
     """
+    began = time.perf_counter()
+    training = assignment.with_rows(training)
+    x: Any = training.args[0] if training.args else training.kwargs.get("x")
+    run = start(assignment, training, x)
+    hypermodel = assignment.factory.hypermodel
+    last = not (assignment.factory.has_own_fit or assignment.plan.keep_last)
+    with carry(run.model, assignment.build, last=last):
+        result = hypermodel.fit(
+            assignment.hp,
+            run.model,
+            *training.args,
+            callbacks=run.callbacks,
+            **training.kwargs,
+        )
+    return finish(assignment, run, result, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that has its model.
+
+    Attributes:
+        training: which one.
+        model: built, seeded and not trained yet.
+        recorder: is among the callbacks.
+        callbacks: for `fit`.
+    """
+
+    training: Training
+    model: keras.Model
+    recorder: EpochRecorder
+    callbacks: list[keras.callbacks.Callback]
+
+
+def start(assignment: Assignment, training: Training, x: Any) -> Run:
+    """Seed, build a model and gather callbacks.
+
+    Args:
+        assignment: what to train.
+        training: which part of it.
+        x: input, to build a model whose shape is not fixed.
+
+    Returns:
+        What `fit` needs.
+    """
+    factory, plan = assignment.factory, assignment.plan
+    # The same names in every fold, for histories are named after outputs.
+    reset_names()
+    keras.utils.set_random_seed(training.seed)
+    model = factory.build(assignment.hp)
+    if plan.continue_from is not None:
+        with factory.scope():
+            checkpoint = last_file(plan.continue_from, training.split)
+            restore(model, checkpoint, _first(x), optimizer=True)
+        keras.utils.set_random_seed(training.seed)
+    recorder = EpochRecorder(plan.objective)
+    callbacks = assemble_callbacks(assignment, training, recorder)
+    return Run(training, model, recorder, callbacks)
+
+
+def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> FoldFit:
+    """Write the weights of a training that ended, and put it on record.
+
+    Args:
+        assignment: what it belongs to.
+        run: the training.
+        result: what `fit` returned.
+        seconds: how long it took.
+
+    Returns:
+        The fit.
+    """
+    plan = assignment.plan
+    training, model = run.training, run.model
+    history = _as_history(result, run.recorder, plan.objective)
+    if plan.directory is not None and model.built:
+        _keep(model, run.recorder, plan, training.split)
     fit = FoldFit(
         split=training.split,
         fold=training.fold,
@@ -123,51 +186,13 @@ def finished(
     )
     check_finite(fit)
     best_index(history[plan.objective.name], plan.objective.direction)
-    observer.fold_ended(fit)
+    assignment.observer.fold_ended(fit)
     return fit
 
 
-def _train(
-    factory: ModelFactory,
-    hp: keras_tuner.HyperParameters,
-    plan: FitPlan,
-    training: Training,
-    observer: Observer,
-    carry: Carrier,
-) -> dict[str, tuple[float, ...]]:
-    # The same names in every fold, for histories are named after outputs.
-    reset_names()
-    keras.utils.set_random_seed(training.seed)
-    model = factory.build(hp)
-    if plan.continue_from is not None:
-        with factory.scope():
-            checkpoint = last_file(plan.continue_from, training.split)
-            restore(model, checkpoint, _sample(training), optimizer=True)
-        keras.utils.set_random_seed(training.seed)
-    recorder = EpochRecorder(plan.objective)
-    callbacks = assemble_callbacks(plan, training, hp, observer, recorder)
-    last = not (factory.has_own_fit or plan.keep_last)
-    with carry(model, lambda: factory.build(hp.copy()), last=last):
-        result = factory.hypermodel.fit(
-            hp, model, *training.args, callbacks=callbacks, **training.kwargs
-        )
-    history = as_history(result, recorder, plan.objective)
-    if plan.directory is not None and model.built:
-        keep(model, recorder, plan, training.split)
-    return history
-
-
-def keep(
+def _keep(
     model: keras.Model, recorder: EpochRecorder, plan: FitPlan, split: int
 ) -> None:
-    """Write the weights of one training.
-
-    Args:
-        model: trained.
-        recorder: has the weights of its best epoch.
-        plan: says where.
-        split: running number of the training.
-    """
     folder = Path(str(plan.directory))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
@@ -178,31 +203,18 @@ def keep(
     save(model, best_file(folder, split), optimizer=False)
 
 
-def _sample(training: Training) -> Any:
-    """Return one row, which builds a model whose shape is not fixed."""
-    x: Any = training.args[0] if training.args else training.kwargs.get("x")
+def _first(x: Any) -> Any:
+    """Return one row."""
     if hasattr(x, "element_spec"):
         batch = next(iter(x.take(1)))
         return batch[0] if isinstance(batch, tuple) else batch
-    return take(x, slice(0, 1))  # type: ignore[arg-type]
+    return take(x, np.arange(1))
 
 
-def as_history(
+def _as_history(
     result: Any, recorder: EpochRecorder, objective: ObjectiveLike
 ) -> dict[str, tuple[float, ...]]:
-    """Bring whatever `HyperModel.fit` returned into one value an epoch.
-
-    Args:
-        result: a history, a dictionary or a number.
-        recorder: saw every epoch, where there were epochs.
-        objective: is among the metrics afterwards.
-
-    Returns:
-        Metric names to one value an epoch.
-
-    Raises:
-        FatalTypeError: Keras Tuner's, if the result is none of these.
-    """
+    """Bring whatever `HyperModel.fit` returned into one value an epoch."""
     history: dict[str, tuple[float, ...]]
     if isinstance(result, keras.callbacks.History):
         aligned = recorder.epochs == len(result.epoch) and recorder.epochs > 0

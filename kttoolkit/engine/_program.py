@@ -1,16 +1,21 @@
 """Whole epochs of training and validation, each as one traced function."""
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kttoolkit.engine._call import RefusedError, Rows
+from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._keras import logs_of_epoch
+from kttoolkit.engine._rows import Rows
+from kttoolkit.engine._seat import n_bytes_of, variables_of
+from kttoolkit.engine._tensorflow import call_with
 
 # Their generator belongs to the traced graph: another graph draws other numbers.
 _RANDOM = {
@@ -22,11 +27,33 @@ _RANDOM = {
 _REPORTING = ("compute_metrics", "get_metrics_result", "metrics")
 
 
+@dataclass(frozen=True)
+class _Function:
+    """A traced function, and which of a model's variables it was traced with.
+
+    Attributes:
+        concrete: the traced function.
+        places: for each tensor that it captured its place among the variables, or
+            None for what belongs to the graph.
+    """
+
+    concrete: Any
+    places: tuple[int | None, ...]
+
+    def __call__(self, variables: Sequence[Any], *args: Any) -> Any:
+        own = self.concrete.captured_inputs
+        captured = [
+            tensor if place is None else variables[place].handle
+            for tensor, place in zip(own, self.places, strict=True)
+        ]
+        return call_with(self.concrete, tf.nest.flatten(args), captured)
+
+
 class Program:
     """Trains rows of one shape with the graph of one model.
 
-    The model's variables hold the state while an epoch runs. Another model of the
-    same description lends its state (`load`) and has it back (`unload`).
+    The graph runs on the variables of any model of the same description (`Seat`),
+    several of them at once if need be.
 
     Args:
         model: its `train_step` and `test_step` are traced. It belongs to the
@@ -42,135 +69,91 @@ class Program:
         self.model = model
         self.traces = 0
         self.shareable = True
-        self._whole = bool(model.jit_compile)
-        order, last = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+        # XLA compiles for shapes, everything else takes rows in any number.
+        self.whole = bool(model.jit_compile)
+        self._checked: dict[int, _Function] = {}
         with refusing():
             make_ready(model, rows)
-            self._train = self._traced(self._train_epoch, rows, order)
+            self._train = self._traced(self._train_epoch, rows)
             self._test: Any = None
             if validation is not None:
-                self._test = self._traced(self._test_epoch, validation, last)
-        self._fresh = [variable.numpy() for variable in model.optimizer.variables]
+                self._test = self._traced(self._test_epoch, validation)
 
     @property
     def n_bytes(self) -> int:
-        """Return how much the variables take, about."""
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        return sum(int(np.prod(variable.shape)) * 8 for variable in variables)
+        """Return how much the variables take."""
+        return n_bytes_of(variables_of(self.model))
 
-    # -- state ---
-
-    def load(self, model: keras.Model) -> None:
-        """Take a model's weights, random states and, as far as built, optimizer.
-
-        Args:
-            model: of the same description.
-        """
-        if model is self.model:
-            return
-        _copy(model.variables, self.model.variables)
-        theirs, mine = model.optimizer.variables, self.model.optimizer.variables
-        _copy(theirs, mine)
-        rest = slice(len(theirs), None)
-        for variable, value in zip(mine[rest], self._fresh[rest], strict=True):
-            variable.assign(value)
-
-    def load_rate(self, model: keras.Model) -> None:
-        """Take the learning rate, which callbacks may have changed.
+    def train(
+        self, variables: Sequence[Any], rows: Rows, order: np.ndarray
+    ) -> Callable[[], Any]:
+        """Prepare one epoch of training.
 
         Args:
-            model: that was loaded.
-        """
-        rate = model.optimizer.learning_rate
-        if model is not self.model and isinstance(rate, keras.Variable):
-            self.model.optimizer.learning_rate.assign(rate.value)
-
-    def unload(self, model: keras.Model) -> None:
-        """Give a model its state back, the optimizer's as far as it is built.
-
-        Args:
-            model: that was loaded.
-        """
-        if model is self.model:
-            return
-        _copy(self.model.variables, model.variables)
-        _copy(self.model.metrics_variables, model.metrics_variables)
-        _copy(self.model.optimizer.variables, model.optimizer.variables)
-
-    def unload_optimizer(self, model: keras.Model) -> None:
-        """Make the optimizer's slots and give them their state.
-
-        Args:
-            model: that was loaded; its learning rate stays.
-        """
-        _build_optimizer(model)
-        self.load_rate(model)
-        if model is not self.model:
-            _copy(self.model.optimizer.variables, model.optimizer.variables)
-
-    # -- epochs ---
-
-    def train(self, rows: Rows, order: np.ndarray) -> Any:
-        """Train one epoch.
-
-        Args:
+            variables: as `variables_of` a model of the description gives them.
             rows: the rows.
             order: row numbers in the order to take them, of shape (n_rows,).
 
         Returns:
-            What the metrics, or the last step, report.
+            A call that trains it, and returns what the metrics, or the last step,
+            report. It may be made in any thread.
         """
-        return self._train(rows.tensors, tf.constant(order), self._size(rows))
+        return self._prepared(self._train, variables, rows, order)
 
-    def test(self, rows: Rows) -> Any:
-        """Score rows.
+    def test(self, variables: Sequence[Any], rows: Rows) -> Callable[[], Any]:
+        """Prepare the scoring of rows.
 
         Args:
+            variables: as `variables_of` a model of the description gives them.
             rows: the rows.
 
         Returns:
-            What the metrics, or the last step, report.
+            A call that scores them, and returns what the metrics, or the last step,
+            report. It may be made in any thread.
         """
-        n = rows.n_samples
-        if rows.steps is not None:
-            n = min(n, rows.steps * rows.batch_size)
-        last = n if self._whole else tf.constant(n)
-        return self._test(rows.tensors, last, self._size(rows))
+        return self._prepared(self._test, variables, rows, rows.in_order())
 
-    def _size(self, rows: Rows) -> Any:
-        return rows.batch_size if self._whole else tf.constant(rows.batch_size)
+    def _prepared(
+        self, traced: Any, variables: Sequence[Any], rows: Rows, order: np.ndarray
+    ) -> Callable[[], Any]:
+        args = rows.tensors, tf.constant(order)
+        if not self.whole:
+            size = tf.constant(rows.batch_size)
+            return functools.partial(traced, variables, *args, size)
+        # Traced anew only for rows of another shape.
+        concrete = traced.get_concrete_function(*args, rows.batch_size)
+        return functools.partial(self._placed(concrete), variables, *args)
+
+    # -- tracing ---
 
     def _train_epoch(self, tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
+        step = self.model.train_step
+        return self._epoch(step, "train_step", tensors, order, batch_size)
+
+    def _test_epoch(self, tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
+        step = self.model.test_step
+        return self._epoch(step, "test_step", tensors, order, batch_size)
+
+    def _epoch(
+        self,
+        step: Callable[[Any], Any],
+        name: str,
+        tensors: Any,
+        order: tf.Tensor,
+        batch_size: Any,
+    ) -> Any:
+        self.traces += 1
+        self.model.reset_metrics()
+        n = order.shape[0] if self.whole else tf.size(order)
+        apart = self._n_behind_loop(name, n, batch_size)
+        n_loop = n - apart
+
         def batch(start: Any, size: Any) -> Any:
             taken = tf.slice(order, [start], [size])
             return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
 
-        n = order.shape[0] if self._whole else tf.size(order)
-        return self._epoch(self.model.train_step, "train_step", batch, n, batch_size)
-
-    def _test_epoch(self, tensors: Any, n: Any, batch_size: Any) -> Any:
-        def batch(start: Any, size: Any) -> Any:
-            def cut(tensor: tf.Tensor) -> tf.Tensor:
-                if not self._whole:
-                    return tensor[start : start + size]
-                # A slice whose size is a number, which XLA wants.
-                inner = tensor.shape[1:]
-                return tf.slice(tensor, [start, *[0] * len(inner)], [size, *inner])
-
-            return keras.tree.map_structure(cut, tensors)
-
-        return self._epoch(self.model.test_step, "test_step", batch, n, batch_size)
-
-    def _epoch(
-        self, step: Callable[[Any], Any], name: str, batch: Any, n: Any, batch_size: Any
-    ) -> Any:
-        self.traces += 1
-        self.model.reset_metrics()
-        apart = self._n_behind_loop(name, n, batch_size)
-        n_loop = n - apart
-
         def body(start: tf.Tensor) -> list[tf.Tensor]:
-            size = batch_size if self._whole else tf.minimum(batch_size, n_loop - start)
+            size = batch_size if self.whole else tf.minimum(batch_size, n_loop - start)
             step(batch(start, size))
             return [start + batch_size]
 
@@ -183,45 +166,48 @@ class Program:
         # XLA wants one shape for all batches of a loop. A model with steps of its own
         # reports what its last step returned, which a loop could not hand out.
         if not is_own(self.model, name, *_REPORTING):
-            return n % batch_size if self._whole else 0
+            return n % batch_size if self.whole else 0
         return (n - 1) % batch_size + 1
 
-    def _traced(self, epoch: Callable[..., Any], rows: Rows, second: Any) -> Any:
-        if self._whole:
+    def _traced(self, epoch: Callable[..., Any], rows: Rows) -> Any:
+        if self.whole:
             function = tf.function(epoch, autograph=False, jit_compile=True)
-            # XLA compiles for shapes; these are those of the first fold.
-            n = rows.n_samples
-            example = n if second.shape.rank == 0 else tf.zeros([n], tf.int32)
-            self._check(
-                function.get_concrete_function(rows.tensors, example, rows.batch_size)
+            # The shapes of the first fold.
+            order = tf.zeros([rows.n_samples], tf.int32)
+            self._placed(
+                function.get_concrete_function(rows.tensors, order, rows.batch_size)
             )
             return function
-        size = tf.TensorSpec([], tf.int32)
+        order, size = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
         function = tf.function(
-            epoch, autograph=False, input_signature=[rows.spec(), second, size]
+            epoch, autograph=False, input_signature=[rows.spec(), order, size]
         )
-        concrete = function.get_concrete_function()
-        self._check(concrete)
-        return concrete
+        return self._placed(function.get_concrete_function())
 
-    def _check(self, concrete: Any) -> None:
-        graph = concrete.graph.as_graph_def()
-        nodes = itertools.chain(
-            graph.node, *(function.node_def for function in graph.library.function)
-        )
-        drawn = {node.op for node in nodes} & _RANDOM
-        if drawn:
-            raise RefusedError(
-                f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
-                "whose stream belongs to one graph; keras.random has seeds of its own"
+    def _placed(self, concrete: Any) -> _Function:
+        if id(concrete) not in self._checked:
+            _check_randomness(concrete)
+            places = {id(v.handle): i for i, v in enumerate(variables_of(self.model))}
+            captured = concrete.captured_inputs
+            found = tuple(places.get(id(tensor)) for tensor in captured)
+            self.shareable = self.shareable and not any(
+                place is None and tensor.dtype == tf.resource
+                for tensor, place in zip(captured, found, strict=True)
             )
-        model = self.model
-        known = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
-        handles = {id(variable.value.handle) for variable in known}
-        self.shareable = self.shareable and all(
-            id(tensor) in handles
-            for tensor in concrete.captured_inputs
-            if tensor.dtype == tf.resource
+            self._checked[id(concrete)] = _Function(concrete, found)
+        return self._checked[id(concrete)]
+
+
+def _check_randomness(concrete: Any) -> None:
+    graph = concrete.graph.as_graph_def()
+    nodes = itertools.chain(
+        graph.node, *(function.node_def for function in graph.library.function)
+    )
+    drawn = {node.op for node in nodes} & _RANDOM
+    if drawn:
+        raise RefusedError(
+            f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
+            "whose stream belongs to one graph; keras.random has seeds of its own"
         )
 
 
@@ -295,11 +281,6 @@ def is_own(model: keras.Model, *names: str) -> bool:
         or getattr(type(model), name) is not getattr(keras.Model, name)
         for name in names
     )
-
-
-def _copy(sources: Iterable[Any], targets: Iterable[Any]) -> None:
-    for source, target in zip(sources, targets, strict=False):
-        target.assign(source.value)
 
 
 def _build_optimizer(model: keras.Model) -> None:

@@ -7,18 +7,16 @@ from typing import Any
 
 import keras
 
-from kttoolkit.engine._call import Rows
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._keras import reset_names
-from kttoolkit.engine._program import Program
+from kttoolkit.engine._program import Program, make_ready, refusing
 from kttoolkit.engine._random import own_random_state
+from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._stack import Stack
 
 
 class Programs:
     """Keeps traced programs between trainings, the latest used ones.
-
-    A program that trains is taken out, so that two threads never share one.
 
     Args:
         max_programs: how many to keep.
@@ -29,17 +27,16 @@ class Programs:
         self.max_programs = max_programs
         self.max_bytes = max_bytes
         self.traces = 0
-        self._idle: OrderedDict[Any, Any] = OrderedDict()
+        self._kept: OrderedDict[Any, Any] = OrderedDict()
 
-    @contextmanager
-    def borrow(
+    def find(
         self,
         model: keras.Model,
         rows: Rows,
         validation: Rows | None,
         build: Callable[[], keras.Model] | None,
-    ) -> Iterator[Program]:
-        """Lend a program that computes what the model would.
+    ) -> Program:
+        """Return a program that computes what the model would.
 
         Args:
             model: that is going to be trained.
@@ -48,34 +45,36 @@ class Programs:
             build: makes another model of the kind, for a program that outlives this
                 training; None traces the model itself.
 
-        Yields:
-            The program.
+        Returns:
+            The program; others may be using it too.
         """
+        if model.optimizer.built:
+            # Restored, maybe; then all of it is made, as in a program's own model.
+            with refusing():
+                make_ready(model, rows)
         specs = (rows.spec(), None if validation is None else validation.spec())
+        around = describe(specs, keras.config.floatx(), model.jit_compile)
         described = describe(model)
-        key = (described, describe(specs, keras.config.floatx(), model.jit_compile))
-        program = self._idle.pop(key, None)
+        program = self._kept.get((described, around))
         if program is None:
             program = self._make(model, described, rows, validation, build)
-        try:
-            yield program
-        finally:
-            # A program of this very model serves this model again, and no other.
-            if build is None or program.model is not model:
-                self._keep(key, program)
+        # A program of this very model serves this model again, and no other.
+        if build is None or program.model is not model:
+            self._keep((described, around), program)
+        return program
 
     @contextmanager
     def borrow_stack(self, key: Any, make: Callable[[], Stack]) -> Iterator[Stack]:
-        """Lend a stack.
+        """Lend a stack, which holds the state of those who use it.
 
         Args:
             key: what it depends on.
             make: makes one where none is kept.
 
         Yields:
-            The stack.
+            The stack; nobody else is given it meanwhile.
         """
-        stack = self._idle.pop(key, None)
+        stack = self._kept.pop(key, None)
         if stack is None:
             stack = make()
             self.traces += stack.traces
@@ -86,7 +85,7 @@ class Programs:
 
     def clear(self) -> None:
         """Forget all programs."""
-        self._idle.clear()
+        self._kept.clear()
 
     def _make(
         self,
@@ -97,6 +96,9 @@ class Programs:
         build: Callable[[], keras.Model] | None,
     ) -> Program:
         template = model if build is None else unused(build)
+        if template is not model and model.optimizer.built:
+            with refusing():
+                make_ready(template, rows)
         # A model may have been changed since it was built; then it goes alone.
         if template is not model and describe(template) != described:
             template = model
@@ -113,11 +115,12 @@ class Programs:
         return program
 
     def _keep(self, key: Any, program: Program | Stack) -> None:
-        self._idle[key] = program
-        sizes = {key: program.n_bytes for key, program in self._idle.items()}
+        self._kept[key] = program
+        self._kept.move_to_end(key)
+        sizes = {key: program.n_bytes for key, program in self._kept.items()}
         while len(sizes) > self.max_programs or sum(sizes.values()) > self.max_bytes:
-            oldest = next(iter(self._idle))
-            del self._idle[oldest], sizes[oldest]
+            oldest = next(iter(self._kept))
+            del self._kept[oldest], sizes[oldest]
 
 
 def unused(build: Callable[[], keras.Model]) -> keras.Model:

@@ -5,14 +5,8 @@ What it computes is, to the letter, a loop of `keras.utils.set_random_seed`,
 measured against it.
 """
 
-from contextlib import nullcontext
-
-import keras_tuner
-
-from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData
-from kttoolkit.engine._base import Engine, FitPlan, ModelFactory, Observer
-from kttoolkit.engine._folds import train_folds
+from kttoolkit.engine._base import Assignment, Engine
+from kttoolkit.engine._folds import not_at_all, train_folds
 from kttoolkit.scoring import FoldFit
 
 
@@ -21,17 +15,6 @@ class ReferenceEngine(Engine):
 
     name = "reference"
 
-    def fit_folds(
-        self,
-        factory: ModelFactory,
-        hp: keras_tuner.HyperParameters,
-        data: TrainingData | None,
-        folds: Folds | None,
-        plan: FitPlan,
-        observer: Observer,
-    ) -> tuple[FoldFit, ...]:
+    def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution, one after the other."""
-        return train_folds(
-            factory, hp, data, folds, plan, observer,
-            carry=lambda model, build, last: nullcontext(),
-        )  # fmt: skip
+        return train_folds(assignment, not_at_all)

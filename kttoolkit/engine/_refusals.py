@@ -1,9 +1,12 @@
 """What only `model.fit` can do."""
 
+import warnings
+
 import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError
+from kttoolkit.exceptions import EngineWarning
 
 _BATCH_HOOKS = (
     "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
@@ -28,6 +31,16 @@ def check(model: keras.Model, call: FitCall) -> None:
     reason = _reason_of_model(model) or _reason_of_call(call)
     if reason is not None:
         raise RefusedError(reason)
+
+
+def warn(refusal: RefusedError) -> None:
+    """Say why a training was left to `model.fit`.
+
+    Args:
+        refusal: the reason.
+    """
+    message = f"Trained with model.fit, not with the compiled engine: {refusal}."
+    warnings.warn(message, EngineWarning, stacklevel=3)
 
 
 def _reason_of_model(model: keras.Model) -> str | None:

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine import _pfor
-from kttoolkit.engine._call import RefusedError, Rows
+from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._program import make_ready, refusing
+from kttoolkit.engine._rows import Rows
 
 _ELEMENTWISE = (
     keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW,

@@ -35,8 +35,9 @@ class Tracker:
 
     Calls come in this order: `search_started`, then for each trial
     `trial_started`, for each of its trainings `fold_started`, `epoch_ended` and
-    `fold_ended`, then `trial_ended`; last `search_ended`. A tracker that raises
-    is switched off with one warning, and the search goes on.
+    `fold_ended`, then `trial_ended`; last `search_ended`. Trainings of one trial may
+    run side by side, and their events alternate. A tracker that raises is switched
+    off with one warning, and the search goes on.
     """
 
     def search_started(self, info: SearchInfo) -> None:

@@ -119,7 +119,7 @@ class ProgressTracker(Tracker):
         self, trial_id: str, split: int, epoch: int, logs: Mapping[str, float]
     ) -> None:
         """Show the epoch."""
-        self._state.epoch = epoch
+        self._state.split, self._state.epoch = split, epoch
         self._refresh()
 
     def trial_ended(self, record: TrialRecord) -> None:

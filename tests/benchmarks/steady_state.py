@@ -8,7 +8,6 @@ One multilayer perceptron (64-64-64-10, Adam, batches of 32) on the digits, trai
 interleaved; printed is the median of the rounds.
 """
 
-import itertools
 import os
 import statistics
 import time
@@ -20,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from by_hand import Network
 from sklearn.datasets import load_digits
 
 import kttoolkit
@@ -60,48 +60,11 @@ def with_engine(x: np.ndarray, y: np.ndarray, *, jit: bool) -> Callable[[], Any]
 
 def by_hand(x: np.ndarray, y: np.ndarray) -> Callable[[], Any]:
     """Return a function that trains with TensorFlow's operations alone, under XLA."""
-    rng = np.random.default_rng(0)
-    sizes = [64, UNITS, UNITS, UNITS, 10]
-    shapes = [s for pair in itertools.pairwise(sizes) for s in (pair, pair[1:])]
-    weights = [
-        tf.Variable(rng.normal(size=s, scale=0.1).astype("float32")) for s in shapes
-    ]
-    first, second = ([tf.Variable(tf.zeros(s)) for s in shapes] for _ in range(2))
-    step_number = tf.Variable(0.0)
-
-    def step(rows: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            h = rows
-            for i in range(0, 8, 2):
-                h = tf.matmul(h, weights[i]) + weights[i + 1]
-                h = tf.nn.relu(h) if i < 6 else h
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, h)
-            loss = tf.reduce_mean(losses)
-        step_number.assign_add(1.0)
-        correction = tf.sqrt(1 - 0.999**step_number) / (1 - 0.9**step_number)
-        gradients = tape.gradient(loss, weights)
-        for w, m, v, g in zip(weights, first, second, gradients, strict=True):
-            m.assign_add((g - m) * 0.1)
-            v.assign_add((g * g - v) * 0.001)
-            w.assign_sub(1e-3 * correction * m / (tf.sqrt(v) + 1e-7))
-        return loss
-
-    @tf.function(jit_compile=True, autograph=False)
-    def epoch(pixels: tf.Tensor, classes: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
-        n_full = order.shape[0] // BATCH * BATCH
-
-        def body(start: tf.Tensor, total: tf.Tensor) -> list[tf.Tensor]:
-            taken = tf.slice(order, [start], [BATCH])
-            loss = step(tf.gather(pixels, taken), tf.gather(classes, taken))
-            return [start + BATCH, total + loss]
-
-        _, total = tf.while_loop(lambda s, _: s < n_full, body, [0, 0.0])
-        rest = order[n_full:]
-        return total + step(tf.gather(pixels, rest), tf.gather(classes, rest))
-
+    network = Network([64, UNITS, UNITS, UNITS, 10], "classification", BATCH)
+    network.reset(0)
     pixels, classes = tf.constant(x), tf.constant(y)
-    order = tf.constant(rng.permutation(len(x)).astype("int32"))
-    return lambda: [float(epoch(pixels, classes, order)) for _ in range(EPOCHS)]
+    order = tf.constant(np.random.default_rng(0).permutation(len(x)).astype("int32"))
+    return lambda: [network.train(pixels, classes, order, 1e-3) for _ in range(EPOCHS)]
 
 
 def main() -> None:

@@ -1,0 +1,249 @@
+"""Folds side by side: to the bit what `model.fit` gives, one fold after the other."""
+
+import threading
+import warnings
+
+import h5py
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+from matrix import X, Y, dense
+
+from kttoolkit.cv import as_folds
+from kttoolkit.data import as_training_data
+from kttoolkit.engine import FitPlan, ModelFactory, _together
+from kttoolkit.engine._call import training_rows
+from kttoolkit.engine._program import Program
+from kttoolkit.engine._programs import PROGRAMS
+from kttoolkit.evaluate import SilentObserver, evaluate
+from kttoolkit.exceptions import EngineWarning
+
+L = keras.layers
+PROCESSOR = tf.config.list_physical_devices("CPU")[0]
+OBJECTIVE = keras_tuner.Objective("val_loss", "min")
+
+
+def rich(**compiled):
+    """Weights, moving averages, random states: all that a fold has of its own."""
+    hidden = [L.Dense(8, activation="relu"), L.BatchNormalization(), L.Dropout(0.3)]
+    return dense(*hidden, **compiled)
+
+
+def outcome_of(engine, build, *, cv=5, fit=None, observer=None, weights=None, **plan):
+    data = as_training_data(X, Y, task="classification", sample_weight=weights)
+    folds = as_folds(cv, data, seed=1)
+    kwargs = {"epochs": 4, "batch_size": 8, "verbose": 0, **(fit or {})}
+    hypermodel = keras_tuner.HyperModel()
+    hypermodel.build = lambda hp: build()
+    return evaluate(
+        ModelFactory(hypermodel),
+        keras_tuner.HyperParameters(),
+        data,
+        folds,
+        FitPlan(OBJECTIVE, 7, fit_kwargs=kwargs, **plan),
+        engine=engine,
+        observer=observer,
+    )
+
+
+def assert_equal(got, expected):
+    for mine, theirs in zip(got.fits, expected.fits, strict=True):
+        assert mine.history == theirs.history
+        assert (mine.split, mine.seed, mine.epochs) == (
+            theirs.split, theirs.seed, theirs.epochs,
+        )  # fmt: skip
+        assert (mine.n_train, mine.n_test) == (theirs.n_train, theirs.n_test)
+
+
+class Listening(SilentObserver):
+    """Writes down what it is told, and in which thread."""
+
+    def __init__(self):
+        self.told = []
+
+    def fold_started(self, split, n_splits):
+        self.note("started", split)
+
+    def epoch_ended(self, split, epoch, logs):
+        self.note("epoch", split, epoch)
+
+    def fold_ended(self, fit):
+        self.note("ended", fit.split)
+
+    def note(self, *what):
+        assert threading.current_thread() is threading.main_thread()
+        self.told.append(what)
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(_together.joblib, "cpu_count", lambda: 2)
+
+
+@pytest.fixture
+def in_pairs(monkeypatch, two_cores):
+    """Let no epoch of training go on before another one has begun."""
+    meeting, train = threading.Barrier(2, timeout=60), Program.train
+
+    def met(self, *args):
+        job = train(self, *args)
+        return lambda: meeting.wait() * 0 or job()
+
+    monkeypatch.setattr(Program, "train", met)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cv": 3},
+        {"executions": 2},
+        {"fit": {"class_weight": {0: 0.2, 1: 2.0}, "validation_batch_size": 5}},
+        {"fit": {"shuffle": "batch"}},
+        {"fit": {"steps_per_epoch": 3}},
+        {"fit": {"validation_freq": 2}},
+        {"weights": np.linspace(0.1, 2, len(X))},
+        {"callbacks": (keras.callbacks.EarlyStopping("val_loss", patience=0),)},
+        {"callbacks": (keras.callbacks.ReduceLROnPlateau("loss", patience=0),)},
+    ],
+    ids=[
+        "plain", "executions", "class_weight", "batches", "steps", "validation_freq",
+        "sample_weight", "early_stopping", "plateau",
+    ],
+)  # fmt: skip
+def test_histories_are_equal_to_the_bit(options, two_cores):
+    with warnings.catch_warnings():
+        # 3 steps an epoch do not divide the rows of a fold, says `model.fit` too.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        got = outcome_of("compiled", rich(optimizer="adamw"), **options)
+        expected = outcome_of("reference", rich(optimizer="adamw"), **options)
+    assert_equal(got, expected)
+
+
+def test_weights_that_are_kept_are_equal(tmp_path, two_cores):
+    for engine in ("compiled", "reference"):
+        outcome_of(engine, rich(), directory=str(tmp_path / engine), keep_last=True)
+    files = sorted((tmp_path / "reference").glob("*.h5"))
+    assert len(files) == 10
+    for file in files:
+        mine, theirs = arrays(tmp_path / "compiled" / file.name), arrays(file)
+        assert mine.keys() == theirs.keys() != set()
+        for name, value in theirs.items():
+            np.testing.assert_array_equal(mine[name], value)
+
+
+def arrays(file):
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(file) as opened:
+        opened.visititems(visit)
+    return found
+
+
+def test_epochs_run_at_the_same_time(in_pairs):
+    got = outcome_of("compiled", rich(), cv=4)
+    assert_equal(got, outcome_of("reference", rich(), cv=4))
+
+
+def test_xla_traces_for_every_number_of_rows_and_folds_are_still_equal(two_cores):
+    build = dense(L.Dense(8), jit_compile=True)
+    # 58 rows make folds of 14 and 15.
+    got = outcome_of("compiled", build, cv=4, fit={"epochs": 2})
+    expected = outcome_of("reference", build, cv=4, fit={"epochs": 2})
+    for mine, theirs in zip(got.fits, expected.fits, strict=True):
+        for name, values in theirs.history.items():
+            np.testing.assert_allclose(mine.history[name], values, rtol=1e-5)
+
+
+def test_observers_are_told_in_one_thread_and_always_in_the_same_order(two_cores):
+    told = []
+    for _ in range(2):
+        observer = Listening()
+        outcome_of("compiled", rich(), cv=3, observer=observer)
+        told.append(observer.told)
+    assert told[0] == told[1]
+    assert told[0].index(("started", 2)) < told[0].index(("ended", 0))
+
+
+@pytest.mark.parametrize("why", ["callback", "verbose", "memory", "device"])
+def test_folds_follow_each_other_where_they_have_to(
+    why, two_cores, monkeypatch, capsys
+):
+    options = {"cv": 3, "fit": {"epochs": 1}}
+    if why == "callback":
+        options["callbacks"] = (keras.callbacks.LambdaCallback(),)
+    elif why == "verbose":
+        options["fit"]["verbose"] = 2
+    elif why == "memory":
+        monkeypatch.setattr(_together, "_MAX_BYTES", 0)
+    else:
+        monkeypatch.setattr(
+            _together.tf.config, "list_physical_devices", lambda kind=None: [PROCESSOR]
+        )
+    observer = Listening()
+    outcome_of("compiled", dense(), observer=observer, **options)
+    expected = [(("started", k), ("epoch", k, 1), ("ended", k)) for k in range(3)]
+    assert observer.told == [event for fold in expected for event in fold]
+    assert capsys.readouterr().out.count("/step - ") == 3 * (why == "verbose")
+
+
+def test_folds_share_one_trace_and_so_do_those_that_go_on(tmp_path, two_cores):
+    build = rich(optimizer="nadam")
+    traces = []
+    for rung in range(3):
+        before = PROGRAMS.traces
+        outcome_of(
+            "compiled", build, keep_last=True, directory=str(tmp_path / str(rung)),
+            continue_from=str(tmp_path / str(rung - 1)) if rung else None,
+            fit={"initial_epoch": 2 * rung, "epochs": 2 * rung + 2},
+        )  # fmt: skip
+        traces.append(PROGRAMS.traces - before)
+    # A graph for training and one for scoring; the optimizer's slots are there or not.
+    assert traces == [2, 2, 0]
+
+
+def test_rows_go_to_the_device_once(monkeypatch):
+    placed = []
+
+    def counting(call):
+        placed.append(call)
+        return training_rows(call)
+
+    monkeypatch.setattr("kttoolkit.engine._placed.training_rows", counting)
+    monkeypatch.setattr(_together, "training_rows", counting)
+    outcome_of("compiled", dense())
+    assert len(placed) == 1
+
+
+def test_what_only_keras_can_train_is_said_once(two_cores):
+    def build():
+        model = rich()()
+        model.run_eagerly = True
+        return model
+
+    with pytest.warns(EngineWarning, match=r"Trained with model.fit.*eagerly") as told:
+        got = outcome_of("compiled", build, cv=3, fit={"epochs": 1})
+    assert len(told) == 1
+    assert_equal(got, outcome_of("reference", build, cv=3, fit={"epochs": 1}))
+
+
+def test_a_failing_epoch_fails_the_trial_and_leaves_no_thread(monkeypatch, two_cores):
+    calls, train = [], Program.train
+
+    def failing(self, *args):
+        calls.append(args)
+        return exhausted if len(calls) == 4 else train(self, *args)
+
+    def exhausted():
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(Program, "train", failing)
+    with pytest.raises(MemoryError, match="out of memory"):
+        outcome_of("compiled", rich())
+    assert len(calls) <= 6
+    assert not [t for t in threading.enumerate() if t.name.startswith("kttoolkit")]
