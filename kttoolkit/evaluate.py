@@ -1,7 +1,6 @@
 """The evaluation of a trial: one call that can be pickled and run anywhere."""
 
 import gc
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ def evaluate(
 
 # Of the time that passes, collections may take one part in this many.
 _SHARE = 50
-_next_collection = -math.inf
+_next_collection = time.monotonic() + 10
 
 
 def _free_memory() -> None:

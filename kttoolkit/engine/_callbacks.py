@@ -1,6 +1,7 @@
 """The Keras callbacks through which an engine follows a training."""
 
 import copy
+import functools
 import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -47,7 +48,12 @@ class EpochRecorder(keras.callbacks.Callback):
         score = self._signed_score(values)
         if score < self._best:
             self._best = score
-            self.best_weights = self.model.get_weights()
+            self.best_weights = [weight.numpy() for weight in self._weights]
+
+    @functools.cached_property
+    def _weights(self) -> list[keras.Variable]:
+        """List the weights once, which takes as long as reading them."""
+        return list(self.model.weights)
 
     def history(self) -> dict[str, tuple[float, ...]]:
         """Return each metric with one value an epoch, NaN where it was not told."""

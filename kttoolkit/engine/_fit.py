@@ -1,9 +1,10 @@
 """`fit` of the compiled engine: the epochs, callbacks and history of `model.fit`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
 from kttoolkit.engine._jobs import Steps, run
@@ -12,7 +13,6 @@ from kttoolkit.engine._program import Program, has_plain_optimizer, make_ready, 
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
-from kttoolkit.engine._seat import seat, variables_of
 
 # Callbacks that look at the logs, the learning rate and the weights alone.
 _SEE_WEIGHTS_ONLY = (
@@ -109,8 +109,6 @@ class _Training:
         self.program = program
         self.rows = rows
         self.validation = validation
-        own = model is program.model
-        self.variables = variables_of(model) if own else seat(model, program.model)
         self.callbacks = keras.callbacks.CallbackList(
             call.callbacks,
             add_history=True,
@@ -122,6 +120,12 @@ class _Training:
         )
 
     def steps(self) -> Steps[keras.callbacks.History]:
+        with self.program.seat(self.model) as variables:
+            return (yield from self._epochs(variables))
+
+    def _epochs(
+        self, variables: Sequence[tf.Variable]
+    ) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
         model.stop_training = False
         self.callbacks.on_train_begin()
@@ -129,10 +133,10 @@ class _Training:
         logs = None
         for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
             self.callbacks.on_epoch_begin(epoch)
-            job = self.program.train(self.variables, self.rows, next(orders))
+            job = self.program.train(variables, self.rows, next(orders))
             logs = dict((yield job))
             if self.validation is not None and self._is_scored(epoch):
-                logs.update((yield from self._score(self.validation)))
+                logs.update((yield from self._score(variables, self.validation)))
             self.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
@@ -141,9 +145,11 @@ class _Training:
         self.callbacks.on_train_end(logs=logs)
         return model.history
 
-    def _score(self, rows: Rows) -> Steps[dict[str, float]]:
+    def _score(
+        self, variables: Sequence[tf.Variable], rows: Rows
+    ) -> Steps[dict[str, float]]:
         self.callbacks.on_test_begin()
-        scores = as_numbers((yield self.program.test(self.variables, rows)))
+        scores = as_numbers((yield self.program.test(variables, rows)))
         self.callbacks.on_test_end(scores)
         return {f"val_{name}": value for name, value in scores.items()}
 

@@ -3,7 +3,11 @@
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 from keras.src.utils import naming
+
+_SAVED_KINDS = ("Operation", "Layer", "Functional", "Sequential", "Metric", "Optimizer",
+                "Loss")  # fmt: skip
 
 
 def reset_names() -> None:
@@ -39,3 +43,33 @@ def logs_of_epoch(model: keras.Model, logs: Any) -> Any:
         Its metrics, where they have the same names.
     """
     return model._get_metrics_result_or_logs(logs)  # noqa: SLF001
+
+
+def is_own(model: keras.Model, *names: str) -> bool:
+    """Tell whether a model does any of this in a way of its own.
+
+    Args:
+        model: any.
+        *names: attributes of `keras.Model`.
+
+    Returns:
+        Whether it or its class overrides one.
+    """
+    return any(
+        name in vars(model)
+        or getattr(type(model), name) is not getattr(keras.Model, name)
+        for name in names
+    )
+
+
+def find_what_saving_stored() -> None:
+    """Let Keras find what it has stored to save faster.
+
+    Keras 3.15 keeps the attributes that it need not look into as "skipset" and looks
+    for them as "skiplist", so that every save makes a layer, an optimizer and a metric
+    only to list their attributes, which takes as long as the rest of it.
+    """
+    for kind in _SAVED_KINDS:
+        stored = global_state.get_global_attribute(f"saving_attr_skipset_{kind}")
+        if stored is not None:
+            global_state.set_global_attribute(f"saving_attr_skiplist_{kind}", stored)

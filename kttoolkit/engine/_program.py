@@ -1,9 +1,8 @@
 """Whole epochs of training and validation, each as one traced function."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine._call import RefusedError
-from kttoolkit.engine._keras import logs_of_epoch
+from kttoolkit.engine._epoch import Shape, trace_epoch
+from kttoolkit.engine._keras import is_own
 from kttoolkit.engine._rows import Rows
-from kttoolkit.engine._seat import n_bytes_of, variables_of
-from kttoolkit.engine._tensorflow import call_with
+from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
+from kttoolkit.engine._tensorflow import call_with, operations_of
 
 # Their generator belongs to the traced graph: another graph draws other numbers.
 _RANDOM = {
@@ -23,8 +23,6 @@ _RANDOM = {
     "ParameterizedTruncatedNormal", "RandomShuffle", "Multinomial", "RandomGamma",
     "RandomPoisson", "RandomPoissonV2", "RandomCrop",
 }  # fmt: skip
-# What decides whether the last step's logs are the epoch's.
-_REPORTING = ("compute_metrics", "get_metrics_result", "metrics")
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,13 @@ class _Function:
 
     Attributes:
         concrete: the traced function.
+        executor: what runs it.
         places: for each tensor that it captured its place among the variables, or
             None for what belongs to the graph.
     """
 
     concrete: Any
+    executor: str
     places: tuple[int | None, ...]
 
     def __call__(self, variables: Sequence[Any], *args: Any) -> Any:
@@ -46,13 +46,14 @@ class _Function:
             tensor if place is None else variables[place].handle
             for tensor, place in zip(own, self.places, strict=True)
         ]
-        return call_with(self.concrete, tf.nest.flatten(args), captured)
+        flat = tf.nest.flatten(args)
+        return call_with(self.concrete, self.executor, flat, captured)
 
 
 class Program:
     """Trains rows of one shape with the graph of one model.
 
-    The graph runs on the variables of any model of the same description (`Seat`),
+    The graph runs on the variables of any model of the same description (`seat`),
     several of them at once if need be.
 
     Args:
@@ -69,20 +70,33 @@ class Program:
         self.model = model
         self.traces = 0
         self.shareable = True
-        # XLA compiles for shapes, everything else takes rows in any number.
-        self.whole = bool(model.jit_compile)
-        self._checked: dict[int, _Function] = {}
+        self._shapes: dict[tuple[Any, ...], Shape] = {}
+        self._functions: dict[Shape, _Function] = {}
         with refusing():
             make_ready(model, rows)
-            self._train = self._traced(self._train_epoch, rows)
-            self._test: Any = None
+            self._function("train_step", rows, rows.n_samples)
             if validation is not None:
-                self._test = self._traced(self._test_epoch, validation)
+                self._function("test_step", validation, validation.n_samples)
+        self._spares = Spares(model)
 
     @property
     def n_bytes(self) -> int:
         """Return how much the variables take."""
         return n_bytes_of(variables_of(self.model))
+
+    def seat(self, model: keras.Model) -> AbstractContextManager[Sequence[tf.Variable]]:
+        """Find the variables that a training runs on.
+
+        Args:
+            model: of the description of the program's, about to be trained.
+
+        Returns:
+            A context with the variables for `train` and `test`: the model's own, and
+            for those it has not made yet some that are lent.
+        """
+        if model is self.model:
+            return nullcontext(variables_of(model))
+        return self._spares.seat(model)
 
     def train(
         self, variables: Sequence[Any], rows: Rows, order: np.ndarray
@@ -90,7 +104,7 @@ class Program:
         """Prepare one epoch of training.
 
         Args:
-            variables: as `variables_of` a model of the description gives them.
+            variables: as `seat` gives them.
             rows: the rows.
             order: row numbers in the order to take them, of shape (n_rows,).
 
@@ -98,112 +112,57 @@ class Program:
             A call that trains it, and returns what the metrics, or the last step,
             report. It may be made in any thread.
         """
-        return self._prepared(self._train, variables, rows, order)
+        return self._prepared("train_step", variables, rows, order)
 
     def test(self, variables: Sequence[Any], rows: Rows) -> Callable[[], Any]:
         """Prepare the scoring of rows.
 
         Args:
-            variables: as `variables_of` a model of the description gives them.
+            variables: as `seat` gives them.
             rows: the rows.
 
         Returns:
             A call that scores them, and returns what the metrics, or the last step,
             report. It may be made in any thread.
         """
-        return self._prepared(self._test, variables, rows, rows.in_order())
+        return self._prepared("test_step", variables, rows, rows.in_order())
 
     def _prepared(
-        self, traced: Any, variables: Sequence[Any], rows: Rows, order: np.ndarray
+        self, step: str, variables: Sequence[Any], rows: Rows, order: np.ndarray
     ) -> Callable[[], Any]:
-        args = rows.tensors, tf.constant(order)
-        if not self.whole:
-            size = tf.constant(rows.batch_size)
-            return functools.partial(traced, variables, *args, size)
-        # Traced anew only for rows of another shape.
-        concrete = traced.get_concrete_function(*args, rows.batch_size)
-        return functools.partial(self._placed(concrete), variables, *args)
+        function = self._function(step, rows, len(order))
+        args = [rows.tensors, tf.constant(order)]
+        if not self.model.jit_compile:
+            args.append(tf.constant(rows.batch_size))
+        return functools.partial(function, variables, *args)
 
-    # -- tracing ---
+    def _function(self, step: str, rows: Rows, n: int) -> _Function:
+        """Trace an epoch, unless one of its shape was traced before."""
+        # A shape takes 0.2 ms to find out.
+        sizes = (step, n, rows.batch_size, *rows.shapes)
+        if sizes not in self._shapes:
+            self._shapes[sizes] = Shape.of(self.model, step, rows, n)
+        shape = self._shapes[sizes]
+        if shape not in self._functions:
+            self.traces += 1
+            traced = trace_epoch(self.model, shape, rows)
+            self._functions[shape] = self._placed(*traced)
+        return self._functions[shape]
 
-    def _train_epoch(self, tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
-        step = self.model.train_step
-        return self._epoch(step, "train_step", tensors, order, batch_size)
-
-    def _test_epoch(self, tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
-        step = self.model.test_step
-        return self._epoch(step, "test_step", tensors, order, batch_size)
-
-    def _epoch(
-        self,
-        step: Callable[[Any], Any],
-        name: str,
-        tensors: Any,
-        order: tf.Tensor,
-        batch_size: Any,
-    ) -> Any:
-        self.traces += 1
-        self.model.reset_metrics()
-        n = order.shape[0] if self.whole else tf.size(order)
-        apart = self._n_behind_loop(name, n, batch_size)
-        n_loop = n - apart
-
-        def batch(start: Any, size: Any) -> Any:
-            taken = tf.slice(order, [start], [size])
-            return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
-
-        def body(start: tf.Tensor) -> list[tf.Tensor]:
-            size = batch_size if self.whole else tf.minimum(batch_size, n_loop - start)
-            step(batch(start, size))
-            return [start + batch_size]
-
-        tf.while_loop(lambda start: start < n_loop, body, [0], parallel_iterations=1)
-        if isinstance(apart, int) and apart == 0:
-            return self.model.get_metrics_result()
-        return logs_of_epoch(self.model, step(batch(n_loop, apart)))
-
-    def _n_behind_loop(self, name: str, n: Any, batch_size: Any) -> Any:
-        # XLA wants one shape for all batches of a loop. A model with steps of its own
-        # reports what its last step returned, which a loop could not hand out.
-        if not is_own(self.model, name, *_REPORTING):
-            return n % batch_size if self.whole else 0
-        return (n - 1) % batch_size + 1
-
-    def _traced(self, epoch: Callable[..., Any], rows: Rows) -> Any:
-        if self.whole:
-            function = tf.function(epoch, autograph=False, jit_compile=True)
-            # The shapes of the first fold.
-            order = tf.zeros([rows.n_samples], tf.int32)
-            self._placed(
-                function.get_concrete_function(rows.tensors, order, rows.batch_size)
-            )
-            return function
-        order, size = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
-        function = tf.function(
-            epoch, autograph=False, input_signature=[rows.spec(), order, size]
+    def _placed(self, concrete: Any, executor: str) -> _Function:
+        _check_randomness(concrete)
+        places = {id(v.handle): i for i, v in enumerate(variables_of(self.model))}
+        captured = concrete.captured_inputs
+        found = tuple(places.get(id(tensor)) for tensor in captured)
+        self.shareable = self.shareable and not any(
+            place is None and tensor.dtype == tf.resource
+            for tensor, place in zip(captured, found, strict=True)
         )
-        return self._placed(function.get_concrete_function())
-
-    def _placed(self, concrete: Any) -> _Function:
-        if id(concrete) not in self._checked:
-            _check_randomness(concrete)
-            places = {id(v.handle): i for i, v in enumerate(variables_of(self.model))}
-            captured = concrete.captured_inputs
-            found = tuple(places.get(id(tensor)) for tensor in captured)
-            self.shareable = self.shareable and not any(
-                place is None and tensor.dtype == tf.resource
-                for tensor, place in zip(captured, found, strict=True)
-            )
-            self._checked[id(concrete)] = _Function(concrete, found)
-        return self._checked[id(concrete)]
+        return _Function(concrete, executor, found)
 
 
 def _check_randomness(concrete: Any) -> None:
-    graph = concrete.graph.as_graph_def()
-    nodes = itertools.chain(
-        graph.node, *(function.node_def for function in graph.library.function)
-    )
-    drawn = {node.op for node in nodes} & _RANDOM
+    drawn = operations_of(concrete) & _RANDOM
     if drawn:
         raise RefusedError(
             f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
@@ -264,23 +223,6 @@ def has_plain_optimizer(model: keras.Model) -> bool:
     builtin = type(optimizer).__module__.startswith("keras.")
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     return builtin and not scaled and not optimizer.use_ema
-
-
-def is_own(model: keras.Model, *names: str) -> bool:
-    """Tell whether a model does any of this in a way of its own.
-
-    Args:
-        model: any.
-        *names: attributes of `keras.Model`.
-
-    Returns:
-        Whether it or its class overrides one.
-    """
-    return any(
-        name in vars(model)
-        or getattr(type(model), name) is not getattr(keras.Model, name)
-        for name in names
-    )
 
 
 def _build_optimizer(model: keras.Model) -> None:

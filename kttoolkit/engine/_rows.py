@@ -45,6 +45,11 @@ class Rows:
         leaves = keras.tree.flatten(self.tensors)
         return sum(int(np.prod(t.shape)) * t.dtype.size for t in leaves)
 
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the shape of each tensor."""
+        return tuple(tuple(t.shape) for t in keras.tree.flatten(self.tensors))
+
     def first(self) -> Any:
         """Return a batch of the first row."""
         return keras.tree.map_structure(lambda tensor: tensor[:1], self.tensors)

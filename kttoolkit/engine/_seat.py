@@ -1,6 +1,7 @@
 """The variables of one training, for a program to run on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -20,23 +21,45 @@ def variables_of(model: keras.Model) -> list[tf.Variable]:
     return [*map(_value, _weights_and_metrics(model)), *map(_value, _slots(model))]
 
 
-def seat(model: keras.Model, like: keras.Model) -> list[tf.Variable]:
-    """List the same where a model may not have made all of it yet.
+class Spares:
+    """Variables that stand for those which a model has not made yet.
 
     Args:
-        model: compiled; about to be trained.
-        like: of the same description, with everything made and never trained.
-
-    Returns:
-        What `variables_of` gives for `like`, with the model's own variables wherever
-        it has them and copies apart where it lacks metrics or optimizer slots.
+        like: a model with everything made and never trained.
     """
-    measured = _weights_and_metrics(model)
-    if len(measured) != len(_weights_and_metrics(like)):
-        measured = [*model.variables, *_copies(like.metrics_variables)]
-    stepped = _slots(model)
-    missing = _copies(_slots(like)[len(stepped) :])
-    return [*map(_value, [*measured, *stepped, *missing])]
+
+    def __init__(self, like: keras.Model) -> None:
+        self._n_made = len(_weights_and_metrics(like))
+        self._metrics = [*map(_value, like.metrics_variables)]
+        self._slots = [*map(_value, _slots(like))]
+        # Variables take longer to make than to assign to.
+        self._free: dict[tuple[int, ...], list[list[tf.Variable]]] = {}
+
+    @contextmanager
+    def seat(self, model: keras.Model) -> Iterator[list[tf.Variable]]:
+        """Lend what a model lacks, with the values of an untrained model.
+
+        Args:
+            model: compiled, of the same description; about to be trained.
+
+        Yields:
+            What `variables_of` gives for an untrained model of the kind, with the
+            model's own variables wherever it has them.
+        """
+        made, stepped = _weights_and_metrics(model), _slots(model)
+        metrics = self._metrics if len(made) != self._n_made else []
+        made = model.variables if metrics else made
+        wanted = [*metrics, *self._slots[len(stepped) :]]
+        free = self._free.setdefault((len(metrics), len(wanted)), [])
+        if free:
+            lent = free.pop()
+            for variable, value in zip(lent, wanted, strict=True):
+                variable.assign(value)
+        else:
+            lent = [tf.Variable(value, trainable=False) for value in wanted]
+        n = len(metrics)
+        yield [*map(_value, made), *lent[:n], *map(_value, stepped), *lent[n:]]
+        free.append(lent)
 
 
 def n_bytes_of(variables: Iterable[Any]) -> int:
@@ -57,10 +80,6 @@ def _weights_and_metrics(model: keras.Model) -> Sequence[Any]:
 
 def _slots(model: keras.Model) -> Sequence[Any]:
     return list(model.optimizer.variables)
-
-
-def _copies(variables: Sequence[Any]) -> list[tf.Variable]:
-    return [tf.Variable(_value(v), trainable=False) for v in variables]
 
 
 def _value(variable: Any) -> tf.Variable:

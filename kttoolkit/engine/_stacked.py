@@ -13,8 +13,8 @@ from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._fit import as_numbers, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
+from kttoolkit.engine._keras import is_own
 from kttoolkit.engine._placed import PlacedRows
-from kttoolkit.engine._program import is_own
 from kttoolkit.engine._programs import PROGRAMS, unused
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import check

@@ -1,18 +1,89 @@
-"""What the engines need of TensorFlow that no public name gives (checked on 2.21)."""
+"""How traced functions are called: on other variables, on which executor.
 
+`ConcreteFunction._call_flat`, the one private name, was checked on TensorFlow 2.21.
+"""
+
+import itertools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
+import tensorflow as tf
 
-def call_with(concrete: Any, args: Sequence[Any], captured: Sequence[Any]) -> Any:
+POOL, ONE_THREAD = "", "SINGLE_THREADED_EXECUTOR"
+# Loops of TensorFlow 1 and talk between devices.
+_NEED_A_POOL = {
+    "Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond", "RefSwitch",
+    "RefMerge", "RefEnter", "RefExit", "RefNextIteration", "VariableV2",
+    "CollectiveReduce", "CollectiveReduceV2", "CollectiveGather", "CollectiveGatherV2",
+    "CollectiveBcastSend", "CollectiveBcastRecv",
+}  # fmt: skip
+# They run their functions in the same thread. Others, conditions among them, wait
+# for the pool, and wait for ever where all its threads are waiting.
+_LOOPS = {"While", "StatelessWhile"}
+
+
+def trace(function: Any, executor: str, *args: Any) -> tuple[Any, str]:
+    """Trace a function for an executor.
+
+    Args:
+        function: a `tf.function`.
+        executor: `ONE_THREAD` or `POOL`.
+        *args: shapes to trace it for.
+
+    Returns:
+        The `ConcreteFunction`, and the executor that can run it.
+    """
+    if executor == ONE_THREAD:
+        with _executing_by(ONE_THREAD):
+            concrete = function.get_concrete_function(*args)
+        if all(map(_runs_in_one_thread, _nodes_of(concrete))):
+            return concrete, ONE_THREAD
+    return function.get_concrete_function(*args), POOL
+
+
+def call_with(
+    concrete: Any, executor: str, args: Sequence[Any], captured: Sequence[Any]
+) -> Any:
     """Call a traced function on other variables than it was traced with.
 
     Args:
         concrete: a `ConcreteFunction`.
+        executor: as `trace` gave it.
         args: its arguments as a flat list of tensors.
         captured: what takes the place of its `captured_inputs`.
 
     Returns:
         What the function returns.
     """
-    return concrete._call_flat(list(args), list(captured))  # noqa: SLF001
+    with _executing_by(executor):
+        return concrete._call_flat(list(args), list(captured))  # noqa: SLF001
+
+
+def operations_of(concrete: Any) -> set[str]:
+    """Name the operations of a traced function, and of all functions inside it.
+
+    Args:
+        concrete: a `ConcreteFunction`.
+
+    Returns:
+        Their types, such as "MatMul".
+    """
+    return {node.op for node in _nodes_of(concrete)}
+
+
+def _executing_by(executor: str) -> AbstractContextManager[None]:
+    return tf.experimental.function_executor_type(executor)
+
+
+def _nodes_of(concrete: Any) -> list[Any]:
+    graph = concrete.graph.as_graph_def()
+    inside = (function.node_def for function in graph.library.function)
+    return [*itertools.chain(graph.node, *inside)]
+
+
+def _runs_in_one_thread(node: Any) -> bool:
+    if node.op in _LOOPS:
+        return True
+    calls = any(value.HasField("func") for value in node.attr.values())
+    return not calls and node.op not in _NEED_A_POOL

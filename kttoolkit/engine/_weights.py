@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from kttoolkit.engine._keras import find_what_saving_stored
 from kttoolkit.exceptions import TrialError
 
 # Keras Tuner's own names, so that it can open our project folders.
@@ -51,6 +52,7 @@ def save(model: keras.Model, path: Path, *, optimizer: bool) -> None:
         optimizer: whether to write the optimizer's state too, for going on.
     """
     partial = path.with_name(f".{os.getpid()}.{path.name}")
+    find_what_saving_stored()
     with nullcontext() if optimizer else _without_optimizer(model):
         model.save_weights(partial)
     partial.replace(path)

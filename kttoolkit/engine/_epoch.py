@@ -1,0 +1,108 @@
+"""An epoch of training or of scoring as one traced function."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kttoolkit.engine._executor import executor_for
+from kttoolkit.engine._keras import is_own, logs_of_epoch
+from kttoolkit.engine._rows import Rows
+from kttoolkit.engine._tensorflow import POOL, trace
+
+# What decides whether the last step's logs are the epoch's.
+_REPORTING = ("compute_metrics", "get_metrics_result", "metrics")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What an epoch is traced for; epochs of the same shape share a graph.
+
+    Attributes:
+        step: "train_step" or "test_step".
+        executor: what is to run it.
+        sizes: numbers of rows, of a batch's rows, and shapes of the tensors, where
+            XLA compiles for them; None where rows come in any number.
+    """
+
+    step: str
+    executor: str
+    sizes: tuple[Any, ...] | None
+
+    @classmethod
+    def of(cls, model: keras.Model, step: str, rows: Rows, n: int) -> "Shape":
+        """Describe an epoch.
+
+        Args:
+            model: built and compiled.
+            step: "train_step" or "test_step".
+            rows: what it is about.
+            n: how many rows it takes.
+
+        Returns:
+            The shape.
+        """
+        if not model.jit_compile:
+            return cls(step, executor_for(model, rows.batch_size), None)
+        return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
+
+
+def trace_epoch(model: keras.Model, shape: Shape, rows: Rows) -> tuple[Any, str]:
+    """Trace an epoch.
+
+    Args:
+        model: its step is traced.
+        shape: what for.
+        rows: an example.
+
+    Returns:
+        A `ConcreteFunction` of tensors, row numbers and, unless sizes are given, the
+        batch size, and the executor to run it. It returns what the metrics, or the
+        last step, report.
+    """
+
+    def epoch(tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
+        return _epoch(model, shape, tensors, order, batch_size)
+
+    if shape.sizes is None:
+        any_number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+        function = tf.function(epoch, autograph=False)
+        return trace(function, shape.executor, rows.spec(), *any_number)
+    exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, rows.tensors)
+    order = tf.TensorSpec([shape.sizes[0]], tf.int32)
+    function = tf.function(epoch, autograph=False, jit_compile=True)
+    return trace(function, shape.executor, exact, order, rows.batch_size)
+
+
+def _epoch(
+    model: keras.Model, shape: Shape, tensors: Any, order: tf.Tensor, batch_size: Any
+) -> Any:
+    model.reset_metrics()
+    step = getattr(model, shape.step)
+    is_exact = shape.sizes is not None
+    n = order.shape[0] if is_exact else tf.size(order)
+    apart = _n_behind_loop(model, shape, n, batch_size)
+    n_loop = n - apart
+
+    def batch(start: Any, size: Any) -> Any:
+        taken = tf.slice(order, [start], [size])
+        return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
+
+    def body(start: tf.Tensor) -> list[tf.Tensor]:
+        size = batch_size if is_exact else tf.minimum(batch_size, n_loop - start)
+        step(batch(start, size))
+        return [start + batch_size]
+
+    tf.while_loop(lambda start: start < n_loop, body, [0], parallel_iterations=1)
+    if isinstance(apart, int) and apart == 0:
+        return model.get_metrics_result()
+    return logs_of_epoch(model, step(batch(n_loop, apart)))
+
+
+def _n_behind_loop(model: keras.Model, shape: Shape, n: Any, batch_size: Any) -> Any:
+    # XLA wants one shape for all batches of a loop. A model with steps of its own
+    # reports what its last step returned, which a loop could not hand out.
+    if not is_own(model, shape.step, *_REPORTING):
+        return 0 if shape.sizes is None else n % batch_size
+    return (n - 1) % batch_size + 1
