@@ -1,5 +1,8 @@
 """The compiled engine against `model.fit`, in weights and in history."""
 
+import gc
+import weakref
+
 import keras
 import keras_tuner
 import matrix
@@ -18,6 +21,7 @@ from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._random import global_seed, lazy_tensorflow_seed
 from kttoolkit.engine._rows import row_orders
+from kttoolkit.engine._tensorflow import forget_kernels
 from kttoolkit.exceptions import EngineWarning
 
 L = keras.layers
@@ -856,3 +860,43 @@ def test_an_own_fit_is_handed_a_model_with_the_engine(tmp_path, engine):
         tables.append(result.trials)
     scores = [table.filter(regex="val_loss|loss$") for table in tables]
     pd.testing.assert_frame_equal(*scores, rtol=1e-5)
+
+
+def test_a_dropped_program_leaves_no_graph():
+    programs = Programs(max_programs=1)
+    call = FitCall.of((X[:N], Y[:N]), {"verbose": 0, "batch_size": 8})
+    # TensorFlow would keep the custom gradient of its loss, and the graph with it.
+    build = dense(loss="binary_crossentropy")
+    fit_compiled(new(build, 1), call, programs, build)
+    (program,) = programs._kept.values()
+    graphs = [weakref.ref(f.concrete.graph) for f in program._functions.values()]
+    del program
+    programs.clear()
+    gc.collect()
+    assert [graph() for graph in graphs] == [None]
+
+
+def test_kernels_are_forgotten_after_as_many_programs_as_are_kept(monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(
+        "kttoolkit.engine._programs.forget_kernels", lambda: forgotten.append(1)
+    )
+    programs = Programs(max_programs=2)
+    call = FitCall.of((X[:N], Y[:N]), {"verbose": 0})
+    told = []
+    for units in (2, 3, 4, 5, 6):
+        build = dense(L.Dense(units))
+        fit_compiled(new(build, 1), call, programs, build)
+        programs.tidy()
+        told.append(len(forgotten))
+    assert told == [0, 0, 0, 1, 1]
+
+
+def test_forgetting_kernels_changes_no_number():
+    build = dense(L.Dense(4), L.Dropout(0.3))
+    call = FitCall.of((X[:N], Y[:N]), {"verbose": 0, "epochs": 2})
+    programs, losses = Programs(), []
+    for _ in range(2):
+        losses.append(fit_compiled(new(build, 1), call, programs, build).history)
+        forget_kernels()
+    assert losses[0] == losses[1]

@@ -34,6 +34,7 @@ class CompiledEngine(Engine):
 
     def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution."""
+        PROGRAMS.tidy()
         with lazy_tensorflow_seed():
             if assignment.factory.has_own_fit:
                 return train_folds(assignment, _carry)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
+from kttoolkit.engine._flat import can_be_flat
 from kttoolkit.engine._jobs import Steps, run
 from kttoolkit.engine._keras import first_epoch
 from kttoolkit.engine._program import Program, has_plain_optimizer, make_ready, refusing
@@ -83,9 +84,11 @@ def fit_steps(
         # Described as it will be at the next call, so that this one serves it too.
         with refusing():
             make_ready(model, rows)
-    program = programs.find(model, rows, validation, build)
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
-    if not (unseen and has_plain_optimizer(model)):
+    lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
+    flat = lent and can_be_flat(model)
+    program = programs.find(model, rows, validation, build, flat=flat)
+    if not lent:
         with refusing():
             make_ready(model, rows)
     if not model.built:

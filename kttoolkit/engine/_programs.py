@@ -7,12 +7,15 @@ from typing import Any
 
 import keras
 
+from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import describe
+from kttoolkit.engine._flat import flatten
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._program import Program, make_ready, refusing
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._stack import Stack
+from kttoolkit.engine._tensorflow import forget_kernels
 
 
 class Programs:
@@ -27,6 +30,7 @@ class Programs:
         self.max_programs = max_programs
         self.max_bytes = max_bytes
         self.traces = 0
+        self._n_dropped = 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
 
     def find(
@@ -35,6 +39,8 @@ class Programs:
         rows: Rows,
         validation: Rows | None,
         build: Callable[[], keras.Model] | None,
+        *,
+        flat: bool = False,
     ) -> Program:
         """Return a program that computes what the model would.
 
@@ -44,6 +50,8 @@ class Programs:
             validation: to score on, or None.
             build: makes another model of the kind, for a program that outlives this
                 training; None traces the model itself.
+            flat: whether all weights may be updated at once (`flatten`), which
+                leaves the model's own optimizer without its slots.
 
         Returns:
             The program; others may be using it too.
@@ -53,11 +61,13 @@ class Programs:
             with refusing():
                 make_ready(model, rows)
         specs = (rows.spec(), None if validation is None else validation.spec())
-        around = describe(specs, keras.config.floatx(), model.jit_compile)
+        around = describe(specs, keras.config.floatx(), model.jit_compile, flat)
         described = describe(model)
         program = self._kept.get((described, around))
         if program is None:
-            program = self._make(model, described, rows, validation, build)
+            if flat and build is not None:
+                program = self._make_flat(described, rows, validation, build)
+            program = program or self._make(model, described, rows, validation, build)
         # A program of this very model serves this model again, and no other.
         if build is None or program.model is not model:
             self._keep((described, around), program)
@@ -83,6 +93,12 @@ class Programs:
         finally:
             self._keep(key, stack)
 
+    def tidy(self) -> None:
+        """Free what dropped programs left behind; nothing may be running."""
+        if self._n_dropped >= self.max_programs:
+            self._n_dropped = 0
+            forget_kernels()
+
     def clear(self) -> None:
         """Forget all programs."""
         self._kept.clear()
@@ -107,6 +123,23 @@ class Programs:
             program = self._traced(model, rows, validation)
         return program
 
+    def _make_flat(
+        self,
+        described: tuple[Any, ...],
+        rows: Rows,
+        validation: Rows | None,
+        build: Callable[[], keras.Model],
+    ) -> Program | None:
+        template = unused(build)
+        if describe(template) != described:
+            return None
+        flatten(template)
+        try:
+            program = self._traced(template, rows, validation)
+        except RefusedError:
+            return None
+        return program if program.shareable else None
+
     def _traced(
         self, model: keras.Model, rows: Rows, validation: Rows | None
     ) -> Program:
@@ -121,6 +154,7 @@ class Programs:
         while len(sizes) > self.max_programs or sum(sizes.values()) > self.max_bytes:
             oldest = next(iter(self._kept))
             del self._kept[oldest], sizes[oldest]
+            self._n_dropped += 1
 
 
 def unused(build: Callable[[], keras.Model]) -> keras.Model:
