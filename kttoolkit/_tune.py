@@ -115,7 +115,8 @@ def tune(
         overwrite: whether to delete the study of that name first.
         engine: "auto", "compiled" (whole epochs on the device, the numbers of
             `model.fit`), "stacked" (all folds in one program) or "reference"
-            (`model.fit`). "auto" is "compiled"; what an engine cannot run is left to
+            (`model.fit`). "auto" is whichever was measured to be faster on such a
+            device, "compiled" on processors; what an engine cannot run is left to
             `model.fit`, and an `EngineWarning` says why.
         epoch_selection: "per_fold" (each fold's best epoch) or "common" (the one
             that is best on average, less optimistic); see

@@ -1,10 +1,15 @@
 """Which engine trains a trial."""
 
+import math
 import warnings
+from contextlib import suppress
+
+import tensorflow as tf
 
 from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._compiled import CompiledEngine
+from kttoolkit.engine._measured import fastest
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.exceptions import EngineWarning, SearchError
@@ -26,7 +31,31 @@ class StackedOrCompiled(Engine):
         return CompiledEngine().fit_folds(assignment)
 
 
+class FastestEngine(Engine):
+    """Picks by device, length of the training and layers what was measured fastest."""
+
+    name = "auto"
+
+    def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
+        """Train every fold and execution."""
+        device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+        if fastest(device, _n_steps(assignment)) == "stacked":
+            # Layers and optimizers that cannot be stacked are no news to the user.
+            with suppress(RefusedError):
+                return StackedEngine().fit_folds(assignment)
+        return CompiledEngine().fit_folds(assignment)
+
+
+def _n_steps(assignment: Assignment) -> int:
+    """Return how many steps a training takes, all epochs together."""
+    given = assignment.plan.fit_kwargs
+    n_train = assignment.trainings()[0].n_train
+    n_batches = math.ceil(n_train / (given.get("batch_size") or 32))
+    return n_batches * (given.get("epochs", 1) - given.get("initial_epoch", 0))
+
+
 _ENGINES: dict[str, type[Engine]] = {
+    "auto": FastestEngine,
     "compiled": CompiledEngine,
     "reference": ReferenceEngine,
     "stacked": StackedOrCompiled,
@@ -36,10 +65,9 @@ _ENGINES: dict[str, type[Engine]] = {
 def choose(name: str) -> Engine:
     """Return the engine of that name.
 
-    On processors "auto" is "compiled", which was the fastest in every search that was
-    measured (tests/benchmarks/README.md), and gives the very numbers of `model.fit`;
-    stacking took 1.3 to 1.7 times as long. On GPUs it is "compiled" too, for want of
-    measurements: `python tests/benchmarks/gpu.py` makes them.
+    "auto" goes by a table of measurements (`_measured.py`). On processors that is the
+    compiled engine, which was the fastest in every search; on GPUs it is too, for want
+    of measurements, and `python tests/benchmarks/gpu.py` makes them.
 
     Args:
         name: "compiled" runs whole epochs on the device, on processors several folds
@@ -55,11 +83,9 @@ def choose(name: str) -> Engine:
 
     Example:
         >>> choose("auto").name
-        'compiled'
+        'auto'
     """
-    if name == "auto":
-        return CompiledEngine()
     if name not in _ENGINES:
-        names = ", ".join(repr(known) for known in ("auto", *_ENGINES))
+        names = ", ".join(repr(known) for known in _ENGINES)
         raise SearchError(f"engine must be one of {names}, but got {name!r}.")
     return _ENGINES[name]()
