@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kttoolkit.engine._tensorflow import ONE_THREAD, POOL
 
-# Gained: 192 x 192 with batches of 8. Lost: 256 x 256 with batches of 2 and 8.
+# Gained: 192 x 192 with batches of 8. Lost: 256 x 256 with batches of 8.
 _MAX_WEIGHT = 48_000
 # Gained: 32 x 128 x 128, 128 x 64 x 64. Lost: 128 x 128 x 128, 512 x 64 x 64.
 _MAX_PRODUCT = 1_000_000
