@@ -270,3 +270,15 @@ def test_compile_arguments_of_the_tuner_replace_those_of_the_model():
 def test_unknown_engine_lists_the_known():
     with pytest.raises(SearchError, match="'reference', 'stacked', but got 'warp'"):
         choose("warp")
+
+
+def test_keras_lists_what_saving_skips_once(tmp_path):
+    """It takes as long as the rest of saving, and Keras 3.15 does it every time."""
+    from keras.src.saving.saving_lib import get_attr_skipset
+
+    from kttoolkit.engine import save
+
+    model = Model().build(keras_tuner.HyperParameters())
+    for name in ("one", "two"):
+        save(model, tmp_path / f"{name}.weights.h5", optimizer=False)
+    assert get_attr_skipset("Layer") is get_attr_skipset("Layer")
