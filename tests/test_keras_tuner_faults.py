@@ -130,6 +130,20 @@ def grid_of_a_float_is_ten_ascending_values(lib, tmp_path):
     assert values == sorted(values)
 
 
+@fault
+def a_scope_may_depend_on_what_was_asked_outside_of_it(lib, tmp_path):
+    hp = lib.HyperParameters()
+    hp.Int("depth", 1, 3)
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["b"]), hp.conditional_scope("depth", [2, 3]):
+        hp.Int("width", 1, 4)
+    inner = hp.space[-1]
+    hp.values = {"kind": "b", "depth": 1}
+    assert not hp.is_active(inner)
+    hp.values["depth"] = 2
+    assert hp.is_active(inner)
+
+
 # -- seeds ---------------------
 
 

@@ -1,6 +1,75 @@
-"""Hyperparameters on the right scale, one function each."""
+"""Hyperparameters on the right scale, one function each.
 
-from kttoolkit.space._dense import depth, dropout, units
-from kttoolkit.space._optimizer import learning_rate
+Each takes `hp`, Keras Tuner's or ours, asks it for a value and returns that, or what
+is made of it. They work in every build function, under every tuner, and in
+conditional scopes, where they return None while the scope is not active.
+"""
 
-__all__ = ["depth", "dropout", "learning_rate", "units"]
+from kttoolkit.space._dense import activation, batch_norm, depth, dropout, units, widths
+from kttoolkit.space._images import (
+    augmentation,
+    filters,
+    global_pooling,
+    image_size,
+    kernel_size,
+    pooling,
+)
+from kttoolkit.space._loss import SparseLoss, loss
+from kttoolkit.space._optimizer import (
+    adam_betas,
+    clipnorm,
+    clipvalue,
+    epsilon,
+    learning_rate,
+    momentum,
+    optimizer,
+    weight_decay,
+)
+from kttoolkit.space._scales import (
+    choice,
+    integer,
+    linear_float,
+    log_float,
+    one_minus_log,
+)
+from kttoolkit.space._schedule import learning_rate_schedule
+from kttoolkit.space._training import batch_size, class_weight, early_stopping, epochs
+from kttoolkit.space._weights import constraint, initializer, regularizer
+
+__all__ = [
+    "SparseLoss",
+    "activation",
+    "adam_betas",
+    "augmentation",
+    "batch_norm",
+    "batch_size",
+    "choice",
+    "class_weight",
+    "clipnorm",
+    "clipvalue",
+    "constraint",
+    "depth",
+    "dropout",
+    "early_stopping",
+    "epochs",
+    "epsilon",
+    "filters",
+    "global_pooling",
+    "image_size",
+    "initializer",
+    "integer",
+    "kernel_size",
+    "learning_rate",
+    "learning_rate_schedule",
+    "linear_float",
+    "log_float",
+    "loss",
+    "momentum",
+    "one_minus_log",
+    "optimizer",
+    "pooling",
+    "regularizer",
+    "units",
+    "weight_decay",
+    "widths",
+]

@@ -148,6 +148,13 @@ class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
             )
             return self._retrieve(choice)
 
+    def _exists(self, name: str, conditions: Any = None) -> bool:
+        """Find a parent in the scopes around the present one too."""
+        if conditions is not None:
+            return bool(super()._exists(name, conditions))
+        around = (self._conditions[:n] for n in range(len(self._conditions) + 1))
+        return any(super(HyperParameters, self)._exists(name, c) for c in around)
+
     def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
         return super()._register(mended(hyperparameter), overwrite)
 
