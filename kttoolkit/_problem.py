@@ -45,6 +45,7 @@ class Request:
     seed: int = 0
     has_callbacks: bool = False
     steps_per_epoch: int | None = None
+    epochs: int | None = None
     tuner_options: Mapping[str, Any] | None = None
 
 
@@ -93,7 +94,10 @@ def pose(request: Request) -> Problem:
     factory = _as_factory(request)
     model = None
     task = request.task
-    if not isinstance(factory.hypermodel, Builder):
+    if isinstance(factory.hypermodel, Builder):
+        own = factory.hypermodel.task
+        task = task or (None if own == "auto" else own)
+    else:
         factory.hypermodel.declare_hyperparameters(hp)
         model = factory.build_unchecked(hp)
         task = task or task_of(model)
@@ -110,7 +114,7 @@ def pose(request: Request) -> Problem:
     )
     part = prepare(folds.splits[0], kept, folds, request.preprocessor, hp)
     if isinstance(factory.hypermodel, Builder):
-        factory = _bound(factory, part)
+        factory = _bound(factory, part, request.epochs)
         model = factory.build_unchecked(hp)
     reported = _reported(factory, model, part.train)
     objective = _as_objective(
@@ -188,8 +192,8 @@ def _set_aside(
     return rows, data.take(rows), data.take(test_rows)
 
 
-def _bound(factory: ModelFactory, part: FoldData) -> ModelFactory:
-    builder = factory.hypermodel.for_data(part.train)
+def _bound(factory: ModelFactory, part: FoldData, epochs: int | None) -> ModelFactory:
+    builder = factory.hypermodel.for_data(part.train, epochs=epochs)
     return ModelFactory(
         builder,
         factory.compile_overrides,
@@ -288,6 +292,8 @@ def _as_objective(
 ) -> Any:
     given = request.objective
     if given is None:
+        given = getattr(factory.hypermodel, "default_objective", None)
+    if given is None:
         given = default_objective(dict(reported), is_classification=is_classification)
     objective = with_direction(given)
     known = [*reported, *(f"val_{name}" for name in reported)]
@@ -344,9 +350,10 @@ def trainer_for(
     folds = _opened_folds(result, rows)
     if isinstance(factory.hypermodel, Builder):
         hp = result.best_hyperparameters
-        whole = Fold(np.arange(len(rows)), np.arange(1))
-        part = prepare(whole, data, folds, preprocessor, hp)
-        factory = _bound(factory, part)
+        # As the search did it: schedules and batches depend on the number of rows.
+        first = Fold(folds.splits[0].train, np.arange(1))
+        part = prepare(first, data, folds, preprocessor, hp)
+        factory = _bound(factory, part, result.study.max_epochs)
     # Rows from outside that scored a hold-out were not kept.
     known = folds if all(len(fold.test) for fold in folds) else None
     size = result.study.batch_size

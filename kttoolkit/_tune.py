@@ -165,7 +165,8 @@ def tune(
         Request(
             build, x, y, cv, objective, validation_data, validation_split, test_size,
             preprocessor, sample_weight, groups, task, seed, bool(callbacks),
-            (fit_kwargs or {}).get("steps_per_epoch"), tuner_options,
+            (fit_kwargs or {}).get("steps_per_epoch"), max_epochs or DEFAULT_EPOCHS,
+            tuner_options,
         )
     )  # fmt: skip
     options = {

@@ -20,6 +20,7 @@ from kttoolkit.results import TuneResult, read_result
 MODEL_FILE = "model.keras"
 PREDICTIONS_FILE = "predictions.csv"
 TRIALS_FILE = "trials.csv"
+_LEVELS = ("essential", "standard", "wide", "all")
 _TUNERS = ("hyperband", "random", "bayesian", "grid")
 _ROWS = 10
 _MISSING = "missing"
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
         "--target", metavar="COLUMN", help="name or number of the column to predict"
     )
     tune.add_argument("--task", choices=("classification", "regression"))
+    tune.add_argument("--tune", choices=_LEVELS, default="standard",
+                      help="how much is searched")  # fmt: skip
     tune.add_argument("--tuner", choices=_TUNERS, default="hyperband")
     tune.add_argument("--cv", type=int, default=5, metavar="K", help="folds")
     tune.add_argument("--objective", metavar="METRIC")
@@ -93,7 +96,7 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
         from kttoolkit import builders, tune  # noqa: PLC0415
 
     result = tune(
-        builders.mlp(),
+        builders.mlp(tune=options.tune),
         x,
         y,
         tuner=options.tuner,

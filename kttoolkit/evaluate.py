@@ -85,6 +85,7 @@ def evaluate(
     prepare_devices()
     _free_memory()
     hp = hp.copy()
+    plan = factory.planned(plan, hp)
     with own_random_state():
         watched = observer or SilentObserver()
         assignment = Assignment(factory, hp, data, folds, plan, watched)

@@ -9,7 +9,8 @@ KttoolkitError
 │   └── StudyFolderError    the folder on disk belongs to another study or is damaged
 ├── TrialError              one trial failed; the search goes on
 │   ├── NonFiniteScoreError the objective became NaN or infinite
-│   └── OversizedModelError the model is larger than `max_model_size`
+│   ├── OversizedModelError the model is larger than `max_model_size`
+│   └── SettingError        the values of this trial make no model; a SearchSpaceError
 ├── ResultError             a result cannot answer the question
 ├── DatasetError            a named data set is unknown, missing or damaged
 └── MissingDependencyError  an optional package is not installed
@@ -57,6 +58,10 @@ class NonFiniteScoreError(TrialError):
 
 class OversizedModelError(TrialError):
     """The model has more trainable parameters than `max_model_size`."""
+
+
+class SettingError(TrialError, SearchSpaceError):
+    """The values of one trial contradict each other, or the data."""
 
 
 class ResultError(KttoolkitError, RuntimeError):

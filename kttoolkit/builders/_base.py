@@ -1,14 +1,23 @@
 """The contract of a builder: a `HyperModel` that takes its shapes from the data."""
 
 import abc
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
+import keras
 import keras_tuner
 import numpy as np
 
-from kttoolkit.data import Task, TrainingData
+from kttoolkit import space
+from kttoolkit.builders._ask import Ask, Levels, tuned_names
+from kttoolkit.builders._compile import make_optimizer, output_activation
+from kttoolkit.data import Task, TrainingData, as_training_data
 from kttoolkit.exceptions import SearchSpaceError
+
+_TASKS = ("auto", "classification", "regression")
+_SMALLEST_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -20,23 +29,95 @@ class Shapes:
         outputs: numbers to predict a row: classes, or targets of a regression.
         task: what is predicted.
         one_hot: whether classes come as one-hot rows.
+        n_samples: rows to train on; caps the batch size.
+        epochs: of the whole training, over which schedules stretch.
+        is_integer: whether the rows hold whole numbers: pixels, or words.
+        largest: the highest of these numbers.
+        categories: how many values each categorical column of a table has; their
+            one-hot columns are the last ones.
     """
 
     inputs: tuple[int, ...]
     outputs: int
     task: Task
     one_hot: bool = False
+    n_samples: int = 512
+    epochs: int = 30
+    is_integer: bool = False
+    largest: int = 0
+    categories: tuple[int, ...] = ()
 
 
 class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
     """A `keras_tuner.HyperModel` whose shapes and loss come from the data.
 
-    `tune` gives it the data; to build by hand, call `for_data` first.
+    `tune` gives it the data; to build by hand, call `for_data` first. A family of
+    networks has a name and `levels`, and defines `features`.
+
+    Args:
+        task: "auto", "classification" or "regression".
+        tune: "essential", "standard", "wide", "all", or names.
+        fixed: names of hyperparameters to values that are not searched.
+        **options: of the family, known to `features` as attributes.
     """
 
+    family: ClassVar[str]
+    levels: ClassVar[Levels]
+    regularizes_head: ClassVar[bool] = False
+    example: ClassVar[Shapes] = Shapes((8,), 1, "binary")
     shapes: Shapes | None = None
 
+    def __init__(
+        self,
+        *,
+        task: str = "auto",
+        tune: str | Sequence[str] = "essential",
+        fixed: Mapping[str, Any],
+        **options: Any,
+    ) -> None:
+        if task not in _TASKS:
+            raise SearchSpaceError(f"task must be one of {_TASKS}, but got {task!r}.")
+        self.task = task
+        self.tuned = tuned_names(tune, self.levels, fixed)
+        self.fixed = dict(fixed)
+        self.options = options
+        super().__init__(name=self.family)
+
     @abc.abstractmethod
+    def features(self, ask: Ask, inputs: Any) -> Any:
+        """Compose all layers between the inputs and the last one.
+
+        Args:
+            ask: gives the value of a hyperparameter.
+            inputs: a `keras.KerasTensor` of shape (None, *shapes.inputs).
+
+        Returns:
+            A `keras.KerasTensor` of shape (None, n_features).
+        """
+
+    def for_data(
+        self, x: Any, y: Any = None, *, epochs: int | None = None
+    ) -> "Builder":
+        """Return the same builder for these rows.
+
+        Args:
+            x: preprocessed rows as one array or table.
+            y: their targets.
+            epochs: of the whole training; those known before if left out.
+
+        Returns:
+            A builder that can build.
+
+        Raises:
+            SearchSpaceError: if x is not one array, or y not one vector or matrix.
+        """
+        if not isinstance(x, TrainingData):
+            task = None if self.task == "auto" else self.task
+            x = as_training_data(x, y, task=task)
+        shapes = shapes_of(x)
+        known = self.shapes or shapes
+        return self.for_shapes(replace(shapes, epochs=epochs or known.epochs))
+
     def for_shapes(self, shapes: Shapes) -> "Builder":
         """Return the same builder for data of these shapes.
 
@@ -46,30 +127,162 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         Returns:
             A builder that can build.
         """
-
-    def for_data(self, data: TrainingData) -> "Builder":
-        """Return the same builder for these rows.
-
-        Args:
-            data: preprocessed rows.
-
-        Returns:
-            A builder that can build.
-
-        Raises:
-            SearchSpaceError: if x is not one array, or y not one vector or matrix.
-        """
-        return self.for_shapes(shapes_of(data))
+        # Not a copy: Keras Tuner ties `build` to the object it was made for.
+        bound = type(self)(
+            task=self.task, tune=sorted(self.tuned), fixed=self.fixed, **self.options
+        )
+        bound.shapes = shapes
+        return bound
 
     @property
     def bound_shapes(self) -> Shapes:
         """The shapes, or an error that says how to give them."""
         if self.shapes is None:
             raise SearchSpaceError(
-                f"{type(self).__name__} must know its data before it can build, but "
-                "has seen none. Hand it to kttoolkit.tune, or call for_data first."
+                f"A builder ({self.name}) must know its data before it can build, but "
+                "has seen none. Hand it to kttoolkit.tune, or call for_data(x, y)."
             )
         return self.shapes
+
+    @property
+    def default_objective(self) -> str | None:
+        """What to optimise where losses of different kinds cannot be compared."""
+        is_regression = self.bound_shapes.task in {"regression", "other"}
+        return "val_mae" if "loss" in self.tuned and is_regression else None
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build and compile the network of a trial.
+
+        Args:
+            hp: the trial's hyperparameters.
+
+        Returns:
+            A compiled model.
+        """
+        shapes, ask = self.bound_shapes, self._ask(hp)
+        inputs = keras.Input(shapes.inputs)
+        features = self.features(ask, inputs)
+        activation = output_activation(shapes.task)
+        penalty = (
+            ask("regularizer", space.regularizer) if self.regularizes_head else None
+        )
+        outputs = keras.layers.Dense(
+            shapes.outputs,
+            activation,
+            kernel_regularizer=penalty,
+            dtype="float32",
+            name="prediction",
+        )(features)
+        model = keras.Model(inputs, outputs, name=self.name)
+        is_classification = activation is not None
+        task = shapes.task if is_classification else "regression"
+        model.compile(
+            optimizer=make_optimizer(ask, self._total_steps(ask)),
+            loss=ask("loss", space.loss, task=task, one_hot=shapes.one_hot),
+            metrics=["accuracy" if is_classification else "mae"],
+        )
+        self._class_weight(ask, [0, 1])
+        self.fit_arguments(hp, {})
+        return model
+
+    # -- the training ---
+
+    @property
+    def has_own_fit(self) -> bool:
+        """Whether `fit` does more than to choose arguments once a trial.
+
+        Weights of classes are counted from each fold's own rows.
+        """
+        return bool({"class_weight"} & {*self.tuned, *self.fixed})
+
+    def fit_arguments(
+        self, hp: keras_tuner.HyperParameters, given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Complete the arguments of `fit` by what the trial says.
+
+        Args:
+            hp: the trial's hyperparameters.
+            given: arguments of `fit` by name.
+
+        Returns:
+            All of them.
+
+        Raises:
+            SearchSpaceError: if one is given and searched as well.
+        """
+        ask, arguments = self._ask(hp), dict(given)
+        if "batch_size" in {*self.tuned, *self.fixed}:
+            size = self._batch_size(ask)
+            self._check_given("batch_size", size, given)
+            arguments["batch_size"] = size
+        if "epochs" in {*self.tuned, *self.fixed}:
+            epochs = ask("epochs", space.epochs)
+            arguments["epochs"] = min(epochs, given.get("epochs") or epochs)
+        if "early_stopping" in {*self.tuned, *self.fixed}:
+            stopping = self._early_stopping(ask)
+            arguments["callbacks"] = [*(given.get("callbacks") or ()), stopping]
+        return arguments
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:  # fmt: skip
+        """Train a model as the trial says: batch size, patience, class weights.
+
+        Args:
+            hp: the trial's hyperparameters.
+            model: that `build` made of them.
+            *args: as `keras.Model.fit` takes them.
+            **kwargs: as `keras.Model.fit` takes them.
+
+        Returns:
+            The history.
+        """
+        arguments = self.fit_arguments(hp, kwargs)
+        if self.has_own_fit:
+            y = args[1] if len(args) > 1 else kwargs.get("y")
+            weights = self._class_weight(self._ask(hp), y)
+            self._check_given("class_weight", weights, kwargs)
+            arguments["class_weight"] = weights
+        return model.fit(*args, **arguments)
+
+    def _ask(self, hp: keras_tuner.HyperParameters) -> Ask:
+        return Ask(hp, self.tuned, self.fixed)
+
+    def _batch_size(self, ask: Ask) -> int:
+        n_samples = self.bound_shapes.n_samples
+        smallest = min(_SMALLEST_BATCH, 2 ** int(math.log2(n_samples)))
+        return ask(
+            "batch_size", space.batch_size, n_samples=n_samples, min_value=smallest
+        )
+
+    def _total_steps(self, ask: Ask) -> int:
+        shapes = self.bound_shapes
+        return shapes.epochs * math.ceil(shapes.n_samples / self._batch_size(ask))
+
+    def _early_stopping(self, ask: Ask) -> keras.callbacks.EarlyStopping:
+        patience = self.fixed.get("early_stopping")
+        if patience is None:
+            return space.early_stopping(ask.hp)
+        return space.early_stopping(keras_tuner.HyperParameters(), values=[patience])
+
+    def _class_weight(self, ask: Ask, y: Any) -> Any:
+        if not self.has_own_fit:
+            return None
+        fixed = self.fixed.get("class_weight")
+        if isinstance(fixed, Mapping):
+            return dict(fixed)
+        kinds = space.CLASS_WEIGHTS if fixed is None else [fixed]
+        return space.class_weight(ask.of("class_weight"), y=y, kinds=kinds)
+
+    def _check_given(self, name: str, chosen: Any, given: Mapping[str, Any]) -> None:
+        value = given.get(name)
+        if value is not None and value != chosen:
+            raise SearchSpaceError(
+                f"{name} is this builder's to choose, but {name}={value!r} was given "
+                "as an argument of fit as well. Leave it out there, or fix it: "
+                f"builders.{self.family}({name}={value!r})."
+            )
 
 
 def shapes_of(data: TrainingData) -> Shapes:
@@ -84,30 +297,29 @@ def shapes_of(data: TrainingData) -> Shapes:
     Raises:
         SearchSpaceError: if there are several inputs or outputs, or no y.
     """
-    if not isinstance(data.x, np.ndarray) or not isinstance(data.y, np.ndarray):
+    x, y = data.x, data.y
+    if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
         raise SearchSpaceError(
             "A builder needs x as one array and y as one vector or matrix, but got "
-            f"x of type {type(data.x).__name__} and y of type {type(data.y).__name__}. "
+            f"x of type {type(x).__name__} and y of type {type(y).__name__}. "
             "Write a build function for several inputs or outputs."
         )
-    width = 1 if data.y.ndim == 1 else int(data.y.shape[1])
-    one_hot = data.task == "multiclass" and width > 1
-    outputs = len(data.classes) if data.task == "multiclass" else width
-    return Shapes(tuple(data.x.shape[1:]), outputs, data.task, one_hot)
-
-
-def output_head(shapes: Shapes) -> tuple[str | None, str, list[Any]]:
-    """Choose the last activation, the loss and the metrics for a task.
-
-    Args:
-        shapes: of the data.
-
-    Returns:
-        The activation (None for linear), the loss and the metrics.
-    """
-    if shapes.task in {"binary", "multilabel"}:
-        return "sigmoid", "binary_crossentropy", ["accuracy"]
-    if shapes.task == "multiclass":
-        loss = "categorical" if shapes.one_hot else "sparse_categorical"
-        return "softmax", f"{loss}_crossentropy", ["accuracy"]
-    return None, "mse", ["mae"]
+    if x.ndim < 2 or x.dtype.kind not in "fiub":
+        raise SearchSpaceError(
+            "A builder needs rows of numbers, of shape (n_samples, n_features) or with "
+            f"more axes, but got x of shape {x.shape} and dtype {x.dtype}. Reshape a "
+            "vector to (-1, 1); turn texts into numbers with "
+            "preprocessor=CountVectorizer(binary=True)."
+        )
+    width = 1 if y.ndim == 1 else int(y.shape[1])
+    is_integer = x.dtype.kind in "iu"
+    return Shapes(
+        inputs=tuple(x.shape[1:]),
+        outputs=len(data.classes) if data.task == "multiclass" else width,
+        task=data.task,
+        one_hot=data.task == "multiclass" and width > 1,
+        n_samples=data.n_samples,
+        is_integer=is_integer,
+        largest=int(x.max()) if is_integer else 0,
+        categories=tuple(map(len, data.categories.values())),
+    )

@@ -1,62 +1,126 @@
-"""Dense networks for tables."""
+"""Dense networks for tables, and the linear model they have to beat."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import keras
-import keras_tuner
 
-from kttoolkit import space
-from kttoolkit.builders._base import Builder, Shapes, output_head
+from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
+from kttoolkit.builders._base import Builder
+from kttoolkit.builders._style import Style, hidden_widths
 
 
-def mlp(*, activation: str = "relu", max_units: int = 256) -> Builder:
+def mlp(
+    *,
+    task: str = "auto",
+    tune: str | Sequence[str] = "essential",
+    max_units: int = 256,
+    **fixed: Any,
+) -> Builder:
     """Return a builder of dense networks, the first thing to try on a table.
 
-    It searches the learning rate, the number of hidden layers, their width and
-    dropout; the last layer, the loss and the metrics follow from the data.
+    Inputs of more than one axis are flattened. Scale the columns of a table
+    (`preprocessor=StandardScaler()`). What is neither searched nor fixed has its
+    default: two layers of 64 units, ReLU, He's initial weights, Adam at 0.001.
 
     Args:
-        activation: of the hidden layers.
-        max_units: the widest hidden layer.
+        task: "auto", "classification" or "regression".
+        tune: how much is searched, in the order in which practitioners rank it:
+            "essential" (the learning rate), "standard" (and momentum or betas, units,
+            batch size), "wide" (and depth, schedule, initializer, activation,
+            regularizer, dropout, batch normalisation), "all" (and optimizer, the
+            shape of the widths, weight decay, epsilon, clipnorm, constraint, loss,
+            class weights, early stopping), or a list of names.
+        max_units: the widest hidden layer, 16 doubled some times.
+        **fixed: values of hyperparameters that are not searched, such as
+            `activation="tanh"`, `optimizer="sgd"`, `units=[128, 64]`.
 
     Returns:
         A `keras_tuner.HyperModel`.
 
+    Raises:
+        SearchSpaceError: if a name is unknown.
+
     Example:
         >>> import kttoolkit
-        >>> builder = kttoolkit.builders.mlp()
+        >>> builder = kttoolkit.builders.mlp(tune="standard", activation="tanh")
         >>> wine = kttoolkit.datasets.load("wine")
         >>> kttoolkit.tune(builder, wine.x, wine.y, cv=5)  # doctest: +SKIP
     """
-    return _MLP(activation, max_units, None)
+    return MLP(task=task, tune=tune, fixed=fixed, max_units=max_units)
 
 
-class _MLP(Builder):
-    def __init__(self, activation: str, max_units: int, shapes: Shapes | None) -> None:
-        self.activation = activation
-        self.max_units = max_units
-        self.shapes = shapes
-        super().__init__(name="mlp")
+def linear(
+    *,
+    task: str = "auto",
+    tune: str | Sequence[str] = "essential",
+    **fixed: Any,
+) -> Builder:
+    """Return a builder of linear models: the baseline that others have to beat.
 
-    def for_shapes(self, shapes: Shapes) -> Builder:
-        return _MLP(self.activation, self.max_units, shapes)
+    It is linear regression, or logistic regression for classes.
 
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        shapes = self.bound_shapes
-        head, loss, metrics = output_head(shapes)
-        units = space.units(hp, max_value=self.max_units)
-        dropout = space.dropout(hp)
-        layers = [keras.Input(shapes.inputs)]
-        if len(shapes.inputs) > 1:
-            layers.append(keras.layers.Flatten())
-        for _ in range(space.depth(hp)):
-            layers.append(
-                keras.layers.Dense(
-                    units, self.activation, kernel_initializer="he_normal"
-                )
-            )
-            if dropout:
-                layers.append(keras.layers.Dropout(dropout))
-        layers.append(keras.layers.Dense(shapes.outputs, head))
-        model = keras.Sequential(layers)
-        optimizer = keras.optimizers.Adam(space.learning_rate(hp))
-        model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
-        return model
+    Args:
+        task: "auto", "classification" or "regression".
+        tune: "essential" (the learning rate), "standard" (and momentum or betas,
+            batch size), "wide" (and schedule, regularizer), "all", or a list of
+            names; see `mlp`.
+        **fixed: values of hyperparameters that are not searched.
+
+    Returns:
+        A `keras_tuner.HyperModel`.
+
+    Raises:
+        SearchSpaceError: if a name is unknown.
+
+    Example:
+        >>> import kttoolkit
+        >>> builder = kttoolkit.builders.linear()
+        >>> boston = kttoolkit.datasets.load("boston_housing")
+        >>> kttoolkit.tune(builder, boston.x, boston.y)  # doctest: +SKIP
+    """
+    return Linear(task=task, tune=tune, fixed=fixed)
+
+
+class MLP(Builder):
+    """Dense layers; see `mlp`."""
+
+    family: ClassVar[str] = "mlp"
+    levels: ClassVar[Levels] = {
+        "essential": ("learning_rate",),
+        "standard": ("momentum", "betas", "units", "batch_size"),
+        "wide": ("depth", "schedule", "initializer", "activation", "regularizer",
+                 "dropout", "batch_norm"),
+        "all": ("optimizer", "widths", "weight_decay", "epsilon", "clipnorm",
+                "constraint", "loss", "class_weight", "early_stopping"),
+        ON_REQUEST: ("epochs", "nesterov"),
+    }  # fmt: skip
+
+    def features(self, ask: Ask, inputs: Any) -> Any:
+        """Flatten, then add dense layers."""
+        x = keras.layers.Flatten()(inputs) if len(inputs.shape) > 2 else inputs
+        widths = hidden_widths(ask, max_value=self.options["max_units"])
+        style = Style.of(ask)
+        for width in widths:
+            x = style.dense(x, width)
+        return x
+
+
+class Linear(Builder):
+    """The last layer alone; see `linear`."""
+
+    family: ClassVar[str] = "linear"
+    regularizes_head: ClassVar[bool] = True
+    levels: ClassVar[Levels] = {
+        "essential": ("learning_rate",),
+        "standard": ("momentum", "betas", "batch_size"),
+        "wide": ("schedule", "regularizer"),
+        "all": ("optimizer", "weight_decay", "epsilon", "clipnorm", "loss",
+                "class_weight", "early_stopping"),
+        ON_REQUEST: ("epochs", "nesterov"),
+    }  # fmt: skip
+
+    def features(self, ask: Ask, inputs: Any) -> Any:
+        """Flatten."""
+        del ask
+        return keras.layers.Flatten()(inputs) if len(inputs.shape) > 2 else inputs

@@ -131,8 +131,49 @@ class ModelFactory:
 
     @property
     def has_own_fit(self) -> bool:
-        """Whether the hypermodel overrides `HyperModel.fit`."""
-        return type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
+        """Whether the hypermodel overrides `HyperModel.fit`.
+
+        One that only chooses arguments there says so, in an attribute of this name.
+        """
+        overrides = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
+        return overrides and getattr(self.hypermodel, "has_own_fit", True)
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any,
+        **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """Train a model, through the hypermodel's `fit` where that does more.
+
+        Args:
+            hp: the trial's hyperparameters.
+            model: built of them.
+            *args: as `keras.Model.fit` takes them.
+            **kwargs: as `keras.Model.fit` takes them, from `planned`.
+
+        Returns:
+            What `fit` returns.
+        """
+        if self.has_own_fit:
+            return self.hypermodel.fit(hp, model, *args, **kwargs)
+        return model.fit(*args, **kwargs)
+
+    def planned(self, plan: "FitPlan", hp: keras_tuner.HyperParameters) -> "FitPlan":
+        """Let the hypermodel choose arguments of `fit`, once a trial.
+
+        Args:
+            plan: with the arguments that the search was given.
+            hp: the trial's hyperparameters.
+
+        Returns:
+            The plan, completed if the hypermodel has `fit_arguments` and no `fit`
+            of its own.
+        """
+        choose = getattr(self.hypermodel, "fit_arguments", None)
+        if choose is None or self.has_own_fit:
+            return plan
+        arguments = choose(hp, {**plan.fit_kwargs, "callbacks": plan.callbacks})
+        callbacks = tuple(arguments.pop("callbacks"))
+        return replace(plan, fit_kwargs=arguments, callbacks=callbacks)
 
 
 @dataclass(frozen=True)

@@ -100,10 +100,9 @@ def train_fold(assignment: Assignment, training: Training, carry: Carrier) -> Fo
     training = assignment.with_rows(training)
     x: Any = training.args[0] if training.args else training.kwargs.get("x")
     run = start(assignment, training, x)
-    hypermodel = assignment.factory.hypermodel
     last = not (assignment.factory.has_own_fit or assignment.plan.keep_last)
     with carry(run.model, assignment.build, last=last):
-        result = hypermodel.fit(
+        result = assignment.factory.fit(
             assignment.hp,
             run.model,
             *training.args,

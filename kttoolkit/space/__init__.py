@@ -5,7 +5,15 @@ is made of it. They work in every build function, under every tuner, and in
 conditional scopes, where they return None while the scope is not active.
 """
 
-from kttoolkit.space._dense import activation, batch_norm, depth, dropout, units, widths
+from kttoolkit.space._dense import (
+    SHAPES,
+    activation,
+    batch_norm,
+    depth,
+    dropout,
+    units,
+    widths,
+)
 from kttoolkit.space._images import (
     augmentation,
     filters,
@@ -16,6 +24,7 @@ from kttoolkit.space._images import (
 )
 from kttoolkit.space._loss import SparseLoss, loss
 from kttoolkit.space._optimizer import (
+    OPTIMIZERS,
     adam_betas,
     clipnorm,
     clipvalue,
@@ -33,10 +42,19 @@ from kttoolkit.space._scales import (
     one_minus_log,
 )
 from kttoolkit.space._schedule import learning_rate_schedule
-from kttoolkit.space._training import batch_size, class_weight, early_stopping, epochs
+from kttoolkit.space._training import (
+    CLASS_WEIGHTS,
+    batch_size,
+    class_weight,
+    early_stopping,
+    epochs,
+)
 from kttoolkit.space._weights import constraint, initializer, regularizer
 
 __all__ = [
+    "CLASS_WEIGHTS",
+    "OPTIMIZERS",
+    "SHAPES",
     "SparseLoss",
     "activation",
     "adam_betas",

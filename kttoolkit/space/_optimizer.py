@@ -318,6 +318,7 @@ def optimizer(
     nesterov: bool | None = None,
     betas: tuple[float, float] | None = None,
     weight_decay: float | None = None,
+    epsilon: float | None = None,
     name: str = "optimizer",
     **options: Any,
 ) -> keras.optimizers.Optimizer:
@@ -336,9 +337,10 @@ def optimizer(
         momentum: asked for if left out.
         nesterov: asked for if left out.
         betas: β1 and β2; asked for if left out.
-        weight_decay: of AdamW; asked for if left out.
+        weight_decay: of whichever is chosen; asked for if left out, for AdamW alone.
+        epsilon: of all but SGD; Keras's if left out.
         name: what it is called in tables.
-        **options: go to the optimizer, such as `clipnorm=` or `epsilon=`.
+        **options: go to the optimizer, such as `clipnorm=`.
 
     Returns:
         A new optimizer, of the first kind where a conditional scope around it is
@@ -350,8 +352,8 @@ def optimizer(
     Example:
         >>> from kttoolkit import HyperParameters
         >>> hp = HyperParameters()
-        >>> optimizer(hp).name
-        'adam'
+        >>> type(optimizer(hp)).__name__
+        'Adam'
         >>> sorted(hp.values)
         ['beta_1', 'beta_2', 'learning_rate', 'optimizer']
     """
@@ -359,24 +361,12 @@ def optimizer(
     kind = asked or kinds[0]
     if learning_rate is None:
         learning_rate = _rate(hp)
-    arguments: dict[str, dict[str, Any]] = {known: {} for known in OPTIMIZERS}
-    with when(hp, name, ("sgd",), kinds) as is_possible:
-        if is_possible:
-            arguments["sgd"] = _sgd(hp, momentum, nesterov)
-    with when(hp, name, _ADAMS, kinds) as is_possible:
-        if is_possible:
-            first, second = adam_betas(hp) if betas is None else betas
-            for known in _ADAMS:
-                arguments[known] |= {"beta_1": first, "beta_2": second}
-    with when(hp, name, ("rmsprop",), kinds) as is_possible:
-        if is_possible:
-            rho = one_minus_log(hp, name="rho", min_value=0.9, max_value=0.999)
-            arguments["rmsprop"]["rho"] = rho
-    with when(hp, name, ("adamw",), kinds) as is_possible:
-        if is_possible:
-            decay = _decay(hp) if weight_decay is None else weight_decay
-            arguments["adamw"]["weight_decay"] = decay
-    chosen = {k: v for k, v in arguments[kind].items() if v is not None}
+    own = _belongings(hp, name, kinds, (momentum, nesterov, betas, weight_decay))[kind]
+    if kind != "sgd" and epsilon is not None:
+        own["epsilon"] = epsilon
+    if weight_decay is not None:
+        own["weight_decay"] = weight_decay
+    chosen = {k: v for k, v in own.items() if v is not None}
     return _CLASSES[kind](
         1e-3 if learning_rate is None else learning_rate, **chosen, **options
     )
@@ -391,6 +381,33 @@ _CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
 }
 # `optimizer` takes arguments of these names.
 _rate, _decay, _momentum = learning_rate, weight_decay, momentum
+
+
+def _belongings(
+    hp: keras_tuner.HyperParameters,
+    name: str,
+    kinds: Sequence[str],
+    given: tuple[Any, Any, Any, Any],
+) -> dict[str, dict[str, Any]]:
+    """Ask for what belongs to each kind, unless it is given."""
+    momentum, nesterov, betas, weight_decay = given
+    arguments: dict[str, dict[str, Any]] = {known: {} for known in OPTIMIZERS}
+    with when(hp, name, ("sgd",), kinds) as is_possible:
+        if is_possible:
+            arguments["sgd"] = _sgd(hp, momentum, nesterov)
+    with when(hp, name, _ADAMS, kinds) as is_possible:
+        if is_possible:
+            first, second = adam_betas(hp) if betas is None else betas
+            for known in _ADAMS:
+                arguments[known] |= {"beta_1": first, "beta_2": second}
+    with when(hp, name, ("rmsprop",), kinds) as is_possible:
+        if is_possible:
+            rho = one_minus_log(hp, name="rho", min_value=0.9, max_value=0.999)
+            arguments["rmsprop"]["rho"] = rho
+    with when(hp, name, ("adamw",), kinds) as is_possible:
+        if is_possible and weight_decay is None:
+            arguments["adamw"]["weight_decay"] = _decay(hp)
+    return arguments
 
 
 def _sgd(

@@ -6,12 +6,11 @@ from typing import Any
 import keras_tuner
 
 from kttoolkit.exceptions import SearchError
+from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._bayesian import BayesianOptimization, BayesianOptimizationOracle
 from kttoolkit.tuners._compat import (
-    HyperParameters,
     MendedOracle,
-    as_hyperparameters,
 )
 from kttoolkit.tuners._grid import GridSearch, GridSearchOracle
 from kttoolkit.tuners._hyperband import Hyperband, HyperbandOracle

@@ -34,6 +34,7 @@ from kttoolkit.exceptions import (
     TrialError,
 )
 from kttoolkit.files import write_json
+from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
     EPOCH_SELECTIONS,
@@ -170,7 +171,7 @@ class FoldTuner(keras_tuner.Tuner):
         fit_kwargs = {**fit_kwargs, **rung_epochs(trial.hyperparameters.values)}
         outcome = evaluate(
             self._factory(),
-            _compat.as_hyperparameters(trial.hyperparameters),
+            as_hyperparameters(trial.hyperparameters),
             data,
             folds,
             self._plan(trial, args, fit_kwargs, callbacks),
@@ -269,7 +270,7 @@ class FoldTuner(keras_tuner.Tuner):
             A compiled model.
         """
         folder = self.get_trial_dir(trial.trial_id)
-        hp = _compat.as_hyperparameters(trial.hyperparameters)
+        hp = as_hyperparameters(trial.hyperparameters)
         factory = self._factory()
         model = factory.build(hp)
         if not model.built:

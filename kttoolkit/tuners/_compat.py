@@ -1,12 +1,11 @@
-"""What Keras Tuner does not do right, mended by subclasses.
+"""What Keras Tuner's oracles do not do right, mended by subclasses.
 
-This is the one module that knows Keras Tuner's private members. It was checked
-on Keras Tuner 1.4.8 (`CHECKED`); `tests/test_keras_tuner_faults.py` shows each
-fault on plain Keras Tuner and its absence here, and says so when a later version
-has mended one.
+This module and `kttoolkit.hyperparameters` alone know Keras Tuner's private members.
+They were checked on Keras Tuner 1.4.8 (`CHECKED`); `tests/test_keras_tuner_faults.py`
+shows each fault on plain Keras Tuner and its absence here, and says so when a later
+version has mended one.
 """
 
-import hashlib
 import inspect
 import json
 import sys
@@ -18,189 +17,22 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.src import protos
 from keras_tuner.src import utils as kt_utils
 from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils as kt_tuner_utils
-from keras_tuner.src.engine.hyperparameters import hp_types
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from kttoolkit.exceptions import OversizedModelError, StudyFolderError
 from kttoolkit.files import write_json
+from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.results import RECORD_FILE
 
 CHECKED = ("1.4.8", "1.4.8")
-GRID_POINTS = 10
 
 convert_to_metrics_dict = kt_tuner_utils.convert_to_metrics_dict
 get_best_step = kt_tuner_utils.get_best_step
 validate_trial_results = kt_tuner_utils.validate_trial_results
-
-
-class _GridValues:
-    """Ten values in ascending order, both bounds among them, for a range."""
-
-    @property
-    def values(self) -> Any:
-        """Return the values that a grid search tries."""
-        if self.step is not None:  # type: ignore[attr-defined]
-            return super().values  # type: ignore[misc]
-        points = (i / (GRID_POINTS - 1) for i in range(GRID_POINTS))
-        return tuple(sorted({self.prob_to_value(p) for p in points}))  # type: ignore[attr-defined]
-
-
-class Int(_GridValues, hp_types.Int):  # type: ignore[misc]
-    """An integer range that is never left: `prob_to_value(1.0)` is the maximum."""
-
-    def prob_to_value(self, prob: float) -> int:
-        """Convert a cumulative probability in [0, 1] to a value."""
-        return min(int(super().prob_to_value(prob)), self.max_value)
-
-
-class Float(_GridValues, hp_types.Float):  # type: ignore[misc]
-    """A range of floats whose steps reach the maximum, however they round."""
-
-    def prob_to_value(self, prob: float) -> float:
-        """Convert a cumulative probability in [0, 1] to a value."""
-        value = float(super().prob_to_value(prob))
-        return min(max(value, self.min_value), self.max_value)
-
-    def _get_n_values(self) -> int:
-        if self.sampling == "linear":
-            steps = (self.max_value - self.min_value) / self.step
-            return int(np.floor(steps + 1e-8)) + 1
-        return int(super()._get_n_values())
-
-    def _get_value_by_index(self, index: int) -> float:
-        value = float(super()._get_value_by_index(index))
-        # 0.1 * 3 is 0.30000000000000004; what is written should read 0.3.
-        return min(float(f"{value:.12g}"), self.max_value)
-
-    def _to_prob_with_step(self, value: float) -> float:
-        values = list(self.values)
-        index = int(np.argmin([abs(value - known) for known in values]))
-        return (index + 0.5) / len(values)
-
-
-class Choice(hp_types.Choice):  # type: ignore[misc]
-    """A choice that keeps booleans booleans."""
-
-    def __init__(
-        self,
-        name: str,
-        values: Any,
-        ordered: bool | None = None,
-        default: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        values = list(values)
-        booleans = bool(values) and all(isinstance(value, bool) for value in values)
-        super().__init__(name, values, ordered=ordered, default=default, **kwargs)
-        if booleans:
-            self._values = values
-            self._default = None if default is None else bool(default)
-
-    def to_proto(self) -> Any:
-        """Return the message that workers are sent."""
-        proto = super().to_proto()
-        if isinstance(self.values[0], bool):
-            value = protos.get_proto().Value
-            del proto.values[:]
-            proto.values.extend([value(boolean_value=known) for known in self.values])
-            proto.default.CopyFrom(value(boolean_value=self.default))
-        return proto
-
-
-_MENDED: dict[str, Any] = {"Int": Int, "Float": Float, "Choice": Choice}
-
-
-class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
-    """Keras Tuner's `hp` with ranges that hold what they promise.
-
-    Bounds are reached and never left, `Choice([True, False])` gives booleans,
-    and copies are reproducible. Anything that works with
-    `keras_tuner.HyperParameters` works with it.
-
-    Example:
-        >>> hp = HyperParameters()
-        >>> hp.Choice("batch_norm", [True, False])
-        True
-    """
-
-    def Choice(  # noqa: N802
-        self,
-        name: str,
-        values: Any,
-        ordered: bool | None = None,
-        default: Any = None,
-        parent_name: str | None = None,
-        parent_values: Any = None,
-    ) -> Any:
-        """Choose one of several values; see `keras_tuner.HyperParameters.Choice`."""
-        with self._maybe_conditional_scope(parent_name, parent_values):
-            choice = Choice(
-                self._get_name(name),
-                values,
-                ordered=ordered,
-                default=default,
-                conditions=self._conditions,
-            )
-            return self._retrieve(choice)
-
-    def _exists(self, name: str, conditions: Any = None) -> bool:
-        """Find a parent in the scopes around the present one too."""
-        if conditions is not None:
-            return bool(super()._exists(name, conditions))
-        around = (self._conditions[:n] for n in range(len(self._conditions) + 1))
-        return any(super(HyperParameters, self)._exists(name, c) for c in around)
-
-    def _register(self, hyperparameter: Any, overwrite: bool = False) -> Any:
-        return super()._register(mended(hyperparameter), overwrite)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, keras_tuner.HyperParameters):
-            return NotImplemented
-        return bool(self.get_config() == other.get_config())
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def copy(self) -> "HyperParameters":
-        """Return an independent copy."""
-        return as_hyperparameters(super().copy())
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "HyperParameters":
-        """Rebuild what `get_config` gave, Keras Tuner's own files included."""
-        return as_hyperparameters(super().from_config(config))
-
-    def ensure_active_values(self) -> None:
-        """Drop inactive values and draw missing ones, the same ones every time."""
-        for hp in self.space:
-            if not self.is_active(hp):
-                self.values.pop(hp.name, None)
-            elif hp.name not in self.values:
-                known = json.dumps([hp.name, sorted(map(str, self.values.items()))])
-                seed = int.from_bytes(hashlib.sha256(known.encode()).digest()[:4])
-                self.values[hp.name] = hp.random_sample(seed)
-
-
-def mended(hyperparameter: Any) -> Any:
-    """Return our own kind of a hyperparameter, for those kinds that need it."""
-    kind = _MENDED.get(type(hyperparameter).__name__)
-    if kind is None or isinstance(hyperparameter, kind):
-        return hyperparameter
-    return kind.from_config(hyperparameter.get_config())
-
-
-def as_hyperparameters(hp: keras_tuner.HyperParameters) -> HyperParameters:
-    """Return a mended copy of a search space with its values."""
-    copy = HyperParameters()
-    for hyperparameter in hp.space:
-        copy._hps[hyperparameter.name].append(mended(hyperparameter))  # noqa: SLF001
-        copy._space.append(copy._hps[hyperparameter.name][-1])  # noqa: SLF001
-    copy.values = dict(hp.values)
-    return copy
 
 
 class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]

@@ -7,8 +7,8 @@ from kttoolkit.cv import Folds, as_folds
 from kttoolkit.data import TrainingData, as_training_data
 from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import CrossValidationError
+from kttoolkit.hyperparameters import HyperParameters
 from kttoolkit.probe import task_of
-from kttoolkit.tuners._compat import HyperParameters
 
 
 def cut_rows(

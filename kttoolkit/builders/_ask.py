@@ -1,0 +1,106 @@
+"""Which hyperparameters a builder searches, and how it asks for one."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras_tuner
+
+from kttoolkit.exceptions import SearchSpaceError
+
+Levels = Mapping[str, tuple[str, ...]]
+LEVELS = ("essential", "standard", "wide", "all")
+ON_REQUEST = "on request"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Asks for a hyperparameter that is searched, and knows those that are not.
+
+    Attributes:
+        hp: the trial's hyperparameters.
+        tuned: names of those that are searched.
+        fixed: names to values of those that the user fixed.
+    """
+
+    hp: keras_tuner.HyperParameters
+    tuned: frozenset[str]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, name: str, piece: Callable[..., Any], **bounds: Any) -> Any:
+        """Return a value: the fixed one, the trial's, or the default.
+
+        Args:
+            name: of the hyperparameter, as `tune=` knows it.
+            piece: a function of `kttoolkit.space`.
+            **bounds: its other arguments.
+
+        Returns:
+            The value.
+        """
+        if name in self.fixed:
+            return self.fixed[name]
+        return piece(self.of(name), **bounds)
+
+    def of(self, *names: str) -> keras_tuner.HyperParameters:
+        """Return the trial's hyperparameters, or empty ones that give defaults.
+
+        Args:
+            *names: of which one or more may be searched.
+
+        Returns:
+            What a function of `kttoolkit.space` takes.
+        """
+        is_tuned = not self.tuned.isdisjoint(names)
+        return self.hp if is_tuned else keras_tuner.HyperParameters()
+
+
+def tuned_names(
+    tune: str | Sequence[str], levels: Levels, fixed: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the names that `tune=` stands for, those that are fixed apart.
+
+    Args:
+        tune: a level, or names.
+        levels: what each level adds to the one before.
+        fixed: names to values.
+
+    Returns:
+        Names of hyperparameters to search.
+
+    Raises:
+        SearchSpaceError: if a name is unknown, or both searched and fixed.
+    """
+    known = [name for names in levels.values() for name in names]
+    for name in fixed:
+        _check_name(name, known, f"{name}={fixed[name]!r}")
+    if isinstance(tune, str) and tune in LEVELS:
+        wanted = LEVELS[: LEVELS.index(tune) + 1]
+        names = [name for level in wanted for name in levels.get(level, ())]
+        return frozenset(names) - frozenset(fixed)
+    names = [tune] if isinstance(tune, str) else list(tune)
+    for name in names:
+        _check_name(name, [*known, *LEVELS], f"tune={tune!r}")
+        if name in LEVELS:
+            raise SearchSpaceError(
+                f"tune is one of {list(LEVELS)}, or a list of hyperparameters, but got "
+                f"tune={tune!r}, which mixes them. Pass tune={name!r} alone, or names."
+            )
+        if name in fixed:
+            raise SearchSpaceError(
+                f"A hyperparameter is searched or fixed, but {name!r} is in "
+                f"tune={tune!r} and {name}={fixed[name]!r} is given. Leave one out."
+            )
+    return frozenset(names)
+
+
+def _check_name(name: str, known: Sequence[str], given: str) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(str(name), known, 1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise SearchSpaceError(
+        f"Hyperparameters of this builder are {sorted(set(known))}, but got {given}."
+        f"{hint}"
+    )
