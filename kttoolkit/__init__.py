@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kttoolkit.results import TuneResult
     from kttoolkit.tuners import (
         BayesianOptimization,
+        CoarseToFine,
         GridSearch,
         Hyperband,
         HyperParameters,
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BayesianOptimization",
+    "CoarseToFine",
     "GridSearch",
     "HyperModel",
     "HyperParameters",
@@ -81,6 +83,7 @@ __all__ = [
 
 _HOME = {
     "BayesianOptimization": "kttoolkit.tuners",
+    "CoarseToFine": "kttoolkit.tuners",
     "GridSearch": "kttoolkit.tuners",
     "HyperParameters": "kttoolkit.tuners",
     "Hyperband": "kttoolkit.tuners",

@@ -1,3 +1,6 @@
 """The working methods of practitioners: procedures over `tune` and single models."""
 
-__all__: list[str] = []
+from kttoolkit.methods._coarse_to_fine import coarse_to_fine
+from kttoolkit.methods._initialization import initialization_check
+
+__all__ = ["coarse_to_fine", "initialization_check"]

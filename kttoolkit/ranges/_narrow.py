@@ -18,7 +18,9 @@ _LEAST = 0.1
 # A choice is dropped if it is worse by this many standard errors, of so many trials.
 _ERRORS = 2.0
 _ENOUGH = 3
-_FEWEST_KEPT = 2
+# Of three values drawn at random, the span and a margin of half of it on either side
+# are on average the whole range: what does not matter is not narrowed.
+_FEWEST_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,10 @@ def _narrowed(
 
 def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
     """Return the bounds on the scale: the best values, a margin, and open edges."""
-    start, end = one.to_scale(one.low), one.to_scale(one.high)
-    whole = end - start
     low, high = min(places), max(places)
+    # Trials of a range that was widened before may lie outside of it.
+    start, end = min(one.to_scale(one.low), low), max(one.to_scale(one.high), high)
+    whole = end - start
     margin = (high - low) / max(len(places) - 1, 1)
     missing = max(_LEAST * whole - (high - low + 2 * margin), 0) / 2
     low, high = low - margin - missing, high + margin + missing

@@ -15,6 +15,7 @@ import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
+from kttoolkit.ranges import Scored, narrowed
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._record import (
     RECORD_FILE,
@@ -156,6 +157,45 @@ class TuneResult:
 
         state = read_json(self.trial_directory(self.best_trial) / "trial.json")
         return HyperParameters.from_config(state["hyperparameters"])
+
+    def narrowed_space(self, *, keep: float = 0.2) -> "keras_tuner.HyperParameters":
+        """Return the search space cut around the best trials, for a further search.
+
+        Each range is cut on its own scale to where the best trials lie, widened where
+        the best of all lies at an edge, and never a point; choices that are clearly
+        worse are dropped. See `kttoolkit.ranges.narrowed`.
+
+        Args:
+            keep: share of the completed trials that count as the best.
+
+        Returns:
+            Hyperparameters for `kttoolkit.tune(..., hyperparameters=...)`; what the
+            build function asks for in its own bounds is taken from these.
+
+        Raises:
+            SearchSpaceError: if no trial completed, or `keep` is no share.
+
+        Example:
+            >>> finer = result.narrowed_space(keep=0.1)  # doctest: +SKIP
+            >>> kttoolkit.tune(
+            ...     build, x, y, hyperparameters=finer, tuner="bayesian"
+            ... )  # doctest: +SKIP
+        """
+        from kttoolkit.hyperparameters import HyperParameters  # noqa: PLC0415
+
+        sign = -1.0 if self.study.direction == "max" else 1.0
+        completed = [r for r in self.records if r.status == "completed"]
+        trials = [Scored(record.values, sign * record.score) for record in completed]
+        known: dict[str, Any] = {}
+        for record in completed:
+            state = read_json(self.trial_directory(record) / "trial.json")
+            for entry in state["hyperparameters"]["space"]:
+                key = (entry["config"]["name"], entry["config"].get("conditions"))
+                known.setdefault(repr(key), entry)
+        space = narrowed(list(known.values()), trials, keep=keep)
+        hp = HyperParameters()
+        hp.merge(HyperParameters.from_config({"space": space, "values": {}}))
+        return hp
 
     @property
     def best_epochs(self) -> int:

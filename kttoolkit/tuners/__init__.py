@@ -9,9 +9,8 @@ from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._bayesian import BayesianOptimization, BayesianOptimizationOracle
-from kttoolkit.tuners._compat import (
-    MendedOracle,
-)
+from kttoolkit.tuners._coarse_to_fine import CoarseToFine, CoarseToFineOracle
+from kttoolkit.tuners._compat import MendedOracle
 from kttoolkit.tuners._grid import GridSearch, GridSearchOracle
 from kttoolkit.tuners._hyperband import Hyperband, HyperbandOracle
 from kttoolkit.tuners._manual import ManualSearch, ManualSearchOracle
@@ -22,6 +21,8 @@ __all__ = [
     "TUNERS",
     "BayesianOptimization",
     "BayesianOptimizationOracle",
+    "CoarseToFine",
+    "CoarseToFineOracle",
     "FoldTuner",
     "GridSearch",
     "GridSearchOracle",
@@ -50,6 +51,7 @@ TUNERS: dict[str, type[FoldTuner]] = {
     "random": RandomSearch,
     "bayesian": BayesianOptimization,
     "grid": GridSearch,
+    "coarse_to_fine": CoarseToFine,
     "manual": ManualSearch,
 }
 
