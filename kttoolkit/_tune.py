@@ -200,7 +200,7 @@ def tune(
     trainer = StudyTrainer(
         problem.factory, problem.data if problem.folds else None, problem.folds,
         preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
-        problem.rows,
+        problem.rows, tuple(callbacks or ()),
     )  # fmt: skip
     _run(search, problem, folder, {**arguments, "callbacks": list(callbacks or ())},
          validation_data)  # fmt: skip

@@ -4,14 +4,18 @@ With `kttoolkit.tuners._compat`, this is the module that knows Keras Tuner's pri
 members, and it was checked on the same version.
 """
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras_tuner
 import numpy as np
 from keras_tuner.src import protos
 from keras_tuner.src.engine.hyperparameters import hp_types
+
+from kttoolkit.exceptions import SearchSpaceError
 
 GRID_POINTS = 10
 
@@ -179,3 +183,47 @@ def as_hyperparameters(hp: keras_tuner.HyperParameters) -> HyperParameters:
         copy._space.append(copy._hps[hyperparameter.name][-1])  # noqa: SLF001
     copy.values = dict(hp.values)
     return copy
+
+
+def completed(
+    space: keras_tuner.HyperParameters, setting: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Complete a setting by the defaults of what it leaves out.
+
+    Args:
+        space: a search space.
+        setting: hyperparameter names to values.
+
+    Returns:
+        Values of all hyperparameters that are active in this setting.
+    """
+    known = HyperParameters()
+    values = dict(setting)
+    known.values = values
+    for hp in space.space:
+        known.merge([hp], overwrite=False)
+        if known.is_active(hp):
+            values.setdefault(hp.name, hp.default)
+    return values
+
+
+def check_names(setting: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Refuse a setting of something that is never asked for.
+
+    Args:
+        setting: hyperparameter names to values.
+        known: names that the build function asks for.
+        what: the setting's name in the message.
+
+    Raises:
+        SearchSpaceError: with the closest known name.
+    """
+    names = sorted(set(known))
+    for name in setting:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise SearchSpaceError(
+                "A setting may name only hyperparameters that the build function asks "
+                f"for, but {what} names {name!r}; known are {names}.{hint}"
+            )

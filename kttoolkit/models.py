@@ -1,6 +1,9 @@
 """Models made from a result: retrained, averaged, scored on new rows."""
 
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,10 +13,15 @@ import pandas as pd
 
 from kttoolkit.cv import Folds, as_dense, as_transformer, prepare
 from kttoolkit.data import TrainingData, as_training_data, take
-from kttoolkit.engine import ModelFactory, best_file, restore
+from kttoolkit.engine import FitPlan, ModelFactory, best_file, publish, restore
+from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError
-from kttoolkit.results import TrialRecord, TuneResult
+from kttoolkit.files import write_json
+from kttoolkit.hyperparameters import HyperParameters, check_names, completed
+from kttoolkit.results import Study, TrialRecord, TuneResult
+from kttoolkit.scoring import aggregate, best_index
 
+ADDED = "added"
 _REFIT_KEY = 0x5EF17
 _PREDICT_ROWS = 1024
 
@@ -29,6 +37,7 @@ class StudyTrainer:
         preprocessor: as `tune` was given it.
         fit_kwargs: arguments of `fit` that the search used for every trial.
         rows: original numbers of `data`'s rows, of shape (n_samples,), or None.
+        callbacks: that the search trained with, copied for each training.
     """
 
     factory: ModelFactory
@@ -37,6 +46,7 @@ class StudyTrainer:
     preprocessor: Any = None
     fit_kwargs: dict[str, Any] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
     _refitted: dict[str, tuple[keras.Model, Any]] = field(default_factory=dict)
 
     def fit_best(
@@ -53,7 +63,7 @@ class StudyTrainer:
         Returns:
             The model, and the preprocessor fitted on the same rows or None.
         """
-        data = self._rows(x, y)
+        data = self.rows_like_those_of_the_search(x, y)
         hp = result.best_hyperparameters
         keras.utils.set_random_seed(_refit_seed(result.study.seed))
         inputs, transformer = self._transformed(data, hp)
@@ -126,7 +136,7 @@ class StudyTrainer:
         Raises:
             ResultError: if `model` is neither.
         """
-        rows = self._rows(x, y)
+        rows = self.rows_like_those_of_the_search(x, y)
         if model == "ensemble":
             trained, transformer = self.ensemble(result), None
         elif model == "refit":
@@ -184,7 +194,88 @@ class StudyTrainer:
             frames.append(_prediction_frame(part.test, predicted, rows, split))
         return pd.concat(frames, ignore_index=True)
 
-    def _rows(self, x: Any, y: Any) -> TrainingData:
+    def add(self, result: TuneResult, settings: Iterable[Mapping[str, Any]]) -> None:
+        """Score further settings as the search scored its own.
+
+        Args:
+            result: whose study they are added to.
+            settings: hyperparameter names to values.
+
+        Raises:
+            ResultError: if the rows of the search are not known.
+        """
+        if self.data is None or self.folds is None:
+            raise ResultError(
+                "Settings are scored on the folds of the search, but its rows are not "
+                "known here. Open it with load_result(..., build=build, x=x, y=y)."
+            )
+        space = result.best_hyperparameters
+        known = [hp.name for hp in space.space]
+        settings = [dict(setting) for setting in settings]
+        for number, setting in enumerate(settings):
+            if not self.factory.has_own_fit:
+                check_names(setting, known, f"settings[{number}]")
+        number = sum(r.trial_id.startswith(ADDED) for r in result.records)
+        for place, setting in enumerate(settings, start=number):
+            hp = HyperParameters()
+            hp.merge(space)
+            hp.values = completed(space, setting)
+            self._score(result.study, hp, f"{ADDED}{place}", result.directory)
+
+    def _score(
+        self, study: Study, hp: HyperParameters, trial_id: str, directory: Path
+    ) -> None:
+        """Train the folds of one setting and put it on record."""
+        folds: Any = self.folds
+        objective = keras_tuner.Objective(study.objective, study.direction)
+        folder = directory / f"trial_{trial_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = FitPlan(
+            objective=objective,
+            seed=study.seed,
+            executions=study.n_splits // len(folds),
+            preprocessor=self.preprocessor,
+            fit_kwargs={"verbose": 0, "epochs": study.max_epochs, **self.fit_kwargs},
+            callbacks=self.callbacks,
+            label=trial_id,
+            directory=str(folder),
+        )
+        began = time.perf_counter()
+        outcome = evaluate(self.factory, hp, self.data, folds, plan)
+        selection: Any = study.epoch_selection
+        score = aggregate(outcome.fits, objective, epoch_selection=selection)
+        publish(str(folder), best_index(score.splits[objective.name], study.direction))
+        trial = keras_tuner.engine.trial.Trial(
+            outcome.hyperparameters, trial_id, status="COMPLETED"
+        )
+        trial.score = score.means[objective.name]
+        write_json(folder / "trial.json", trial.get_state())
+        TrialRecord(
+            trial_id=trial_id,
+            values=dict(outcome.hyperparameters.values),
+            status="completed",
+            seconds=time.perf_counter() - began,
+            objective=study.objective,
+            direction=study.direction,
+            metrics=dict(score.means),
+            splits=dict(score.splits),
+            epochs=score.epochs,
+            fits=outcome.fits,
+        ).write(folder)
+
+    def rows_like_those_of_the_search(self, x: Any, y: Any) -> TrainingData:
+        """Check rows and bring them into the form that the models were built for.
+
+        Args:
+            x: rows in the form that `tune` took, or None for those of the search.
+            y: their targets.
+
+        Returns:
+            The rows, columns and classes numbered as in the search.
+
+        Raises:
+            ResultError: if x is None and the rows of the search are not known.
+        """
         if x is None:
             if self.data is None:
                 raise ResultError(

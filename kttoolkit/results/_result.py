@@ -50,6 +50,9 @@ class Trainer(Protocol):
     def out_of_fold(self, result: "TuneResult") -> Any:
         """Predict every row by a model that was not trained on it."""
 
+    def add(self, result: "TuneResult", settings: Any) -> None:
+        """Score further settings as the search scored its own."""
+
 
 @dataclass(frozen=True)
 class TuneResult:
@@ -212,6 +215,37 @@ class TuneResult:
             Its path in the study folder.
         """
         return self.directory / f"trial_{record.trial_id}"
+
+    # -- further settings ---
+
+    def add(self, *settings: Mapping[str, Any]) -> "TuneResult":
+        """Score settings of one's own beside those that the tuner found.
+
+        They are trained on the same folds with the same seeds and epochs, and ranked
+        with the others; their trials are called `added0`, `added1` and so on. A
+        search that is resumed does not mind them.
+
+        Args:
+            *settings: hyperparameter names to values; what a setting leaves out has
+                its default.
+
+        Returns:
+            The result with the new trials.
+
+        Raises:
+            SearchSpaceError: if a setting names a hyperparameter that the build
+                function never asks for.
+            ResultError: if the result was opened without a build function, or
+                without the rows of the search.
+
+        Example:
+            >>> result = result.add(
+            ...     {"learning_rate": 0.01, "units": 64}, {"units": 256}
+            ... )  # doctest: +SKIP
+            >>> result.trials.sort_values("rank")[["trial", "rank"]]  # doctest: +SKIP
+        """
+        self._trainer.add(self, settings)
+        return read_result(self.directory, trainer=self.trainer)
 
     # -- models ---
 

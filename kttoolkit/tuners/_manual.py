@@ -1,12 +1,12 @@
 """Manual search: one's own list of settings."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.hyperparameters import check_names, completed
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._compat import MendedOracle
 from kttoolkit.tuners._trial import with_direction
@@ -35,15 +35,7 @@ class ManualSearchOracle(MendedOracle):
         number = len(self.start_order)
         if number >= len(self.settings):
             return {"status": "STOPPED", "values": None}
-        chosen = self.settings[number]
-        space = keras_tuner.HyperParameters()
-        values = dict(chosen)
-        space.values = values
-        for hp in self.hyperparameters.space:
-            space.merge([hp], overwrite=False)
-            if not space.is_active(hp):
-                continue
-            values.setdefault(hp.name, hp.default)
+        values = completed(self.hyperparameters, self.settings[number])
         return {"status": "RUNNING", "values": values}
 
 
@@ -97,7 +89,9 @@ class ManualSearch(FoldTuner):
         )
         FoldTuner.__init__(self, oracle, hypermodel, **kwargs)
         if self.hypermodel is not None and not self._factory().has_own_fit:
-            _check_names(settings, [hp.name for hp in oracle.get_space().space])
+            known = [hp.name for hp in oracle.get_space().space]
+            for number, setting in enumerate(settings):
+                check_names(setting, known, f"settings[{number}]")
 
 
 def _check_settings(settings: Any) -> None:
@@ -108,16 +102,3 @@ def _check_settings(settings: Any) -> None:
         "A manual search needs a list of dictionaries of hyperparameter names to "
         f"values, but got {settings!r}. Pass e.g. settings=[{{'units': 64}}]."
     )
-
-
-def _check_names(settings: Sequence[Mapping[str, Any]], known: list[str]) -> None:
-    for number, setting in enumerate(settings):
-        for name in setting:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
-                raise SearchSpaceError(
-                    "A setting may name only hyperparameters that the build function "
-                    f"asks for, but settings[{number}] names {name!r}; known are "
-                    f"{sorted(known)}.{hint}"
-                )
