@@ -294,7 +294,9 @@ def _make_tuner(
             )
         _check_options(tuner, options, takes)
         limits["max_consecutive_failed_trials"] = sys.maxsize
-        return tuner(build, problem.objective, seed=seed, **{**limits, **options})
+        defaults = getattr(tuner, "tune_options", {})
+        options = {**defaults, **limits, **options}
+        return tuner(build, problem.objective, seed=seed, **options)
 
 
 def _parameters(tuner: type) -> set[str]:

@@ -1,14 +1,24 @@
 """Ranges on their scales, grids counted, spaces narrowed."""
 
 import math
+import time
 
+import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kttoolkit
 from kttoolkit import HyperParameters, space
-from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.ranges import Scored, grid_size, n_active_values, narrowed, ranges_of
+from kttoolkit.exceptions import SearchError, SearchSpaceError
+from kttoolkit.ranges import (
+    Scored,
+    grid_size,
+    n_active_values,
+    narrowed,
+    ranges_of,
+    ways_to_shrink,
+)
 
 
 def config(ask):
@@ -266,3 +276,63 @@ def test_any_space_can_be_narrowed_again_and_again(kind, places, keep, rounds):
             assert min(sampled) >= 1
         if kind in {"log", "share", "linear"}:
             assert after.min_value < after.max_value
+
+
+# -- grids that are too large ---
+
+
+def large(hp):
+    hp.Float("rate", 1e-4, 1.0, sampling="log")
+    hp.Int("units", 1, 50)
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["b"]):
+        hp.Int("n", 1, 40)
+
+
+def test_ways_to_shrink_a_grid_are_sorted_by_what_is_left():
+    ranges = ranges_of(config(large))
+    assert grid_size(ranges) == 10 * 50 * (1 + 40)
+    ways = ways_to_shrink(ranges)
+    assert [(w.name, w.n_values, w.n_kept, w.grid_size) for w in ways] == [
+        ("kind", 2, 1, 500),
+        ("units", 50, 3, 10 * 3 * 41),
+        ("n", 40, 3, 10 * 50 * 4),
+        ("rate", 10, 3, 3 * 50 * 41),
+    ]
+
+
+def test_a_grid_that_is_too_large_is_refused_before_it_starts(blobs, tmp_path):
+    def build(hp):
+        large(hp)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    message = (
+        r"max_combinations=1,000, but this one has 20,500\. The cheapest ways to "
+        r"shrink it: kind with 1 instead of 2 values leaves 500; units with 3 instead "
+        r"of 50 values leaves 1,230; n with 3 instead of 40 values leaves 2,000\. Or "
+    )
+    options = {"tuner": "grid", "cv": 2, "verbose": 0, "directory": tmp_path}
+    with pytest.raises(SearchError, match=message):
+        kttoolkit.tune(build, *blobs, **options)
+    assert not list(tmp_path.iterdir())
+    result = kttoolkit.tune(build, *blobs, **options, max_trials=2, max_epochs=1)
+    assert len(result.records) == 2
+    with pytest.raises(SearchError, match="max_combinations=1, but this one has 2"):
+        kttoolkit.tune(build, *blobs, **options, max_trials=2, max_combinations=1)
+
+
+def test_a_grid_longer_than_the_timeout_is_told_after_its_first_trial(blobs, tmp_path):
+    def build(hp):
+        hp.Int("units", 1, 900)
+        time.sleep(0.05)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.warns(UserWarning, match=r"grid of 900 combinations takes about \d+ s"):
+        kttoolkit.tune(
+            build, *blobs, tuner="grid", cv=2, max_epochs=1, timeout=1.5, verbose=0,
+            directory=tmp_path,
+        )  # fmt: skip

@@ -1,11 +1,15 @@
 """Grid search."""
 
-import math
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import keras_tuner
 
+from kttoolkit.exceptions import SearchError
+from kttoolkit.ranges import Range, grid_size, ranges_of, ways_to_shrink
+from kttoolkit.results import TrialRecord
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._compat import MendedOracle
 from kttoolkit.tuners._trial import with_direction
@@ -38,12 +42,13 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         return {"status": "IDLE" if self.ongoing_trials else "STOPPED", "values": None}
 
     def planned_trials(self) -> int | None:
-        """Return the number of combinations, or None where some are conditional."""
-        space = self.hyperparameters.space
-        if any(hp.conditions for hp in space):
-            return self.max_trials
-        combinations = math.prod(len({*hp.values, hp.default}) for hp in space)
+        """Return the number of combinations, conditional ones where they exist."""
+        combinations = grid_size(self.ranges())
         return min(combinations, self.max_trials or combinations)
+
+    def ranges(self) -> list[Range]:
+        """Return the search space as it is known so far."""
+        return ranges_of(self.hyperparameters.get_config()["space"])
 
     def _first(self, trial_id: str) -> dict[str, Any]:
         space = self.get_space()
@@ -84,6 +89,9 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
         hypermodel: a build function or `keras_tuner.HyperModel`.
         objective: a Keras metric name or a `keras_tuner.Objective`.
         max_trials: the most combinations to try; all if left out.
+        max_combinations: how many may be tried at all: a larger grid is refused
+            before it starts, unless `max_trials` is lower. No limit if left out;
+            `kttoolkit.tune` has one of 1000.
         seed: fixes folds, weights, shuffles and dropout.
         hyperparameters: search space to start from or to override with.
         tune_new_entries: whether hyperparameters not in it are searched.
@@ -99,6 +107,9 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
         >>> tuner.search(x, y, epochs=20)  # doctest: +SKIP
     """
 
+    # What `kttoolkit.tune` adds to Keras Tuner's defaults.
+    tune_options: ClassVar[Mapping[str, Any]] = {"max_combinations": 1000}
+
     def __init__(
         self,
         hypermodel: Any = None,
@@ -110,6 +121,8 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
         allow_new_entries: bool = True,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
+        *,
+        max_combinations: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.seed = seed
@@ -124,3 +137,38 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
         FoldTuner.__init__(self, oracle, hypermodel, **kwargs)
+        _check_size(oracle, max_combinations)
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Close a trial; after the first, hold the whole grid against the timeout."""
+        super().on_trial_end(trial)
+        planned = self.oracle.planned_trials()
+        if self.timeout is None or planned is None or len(self.oracle.end_order) != 1:
+            return
+        record = TrialRecord.read(Path(self.get_trial_dir(trial.trial_id)))
+        needed = 0.0 if record is None else planned * record.seconds
+        if needed > self.timeout:
+            warnings.warn(
+                f"The grid of {planned:,} combinations takes about {needed:,.0f} s, as "
+                f"the first one shows, but timeout={self.timeout:g} s. The search ends "
+                "there, with the first combinations alone.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _check_size(oracle: GridSearchOracle, limit: int | None) -> None:
+    """Refuse a grid that is too large, with the cheapest ways to shrink it."""
+    planned = oracle.planned_trials() or 0
+    if limit is None or planned <= limit:
+        return
+    ways = "; ".join(
+        f"{way.name} with {way.n_kept} instead of {way.n_values} values leaves "
+        f"{way.grid_size:,}"
+        for way in ways_to_shrink(oracle.ranges())[:3]
+    )
+    raise SearchError(
+        f"A grid may have max_combinations={limit:,}, but this one has {planned:,}. "
+        f"The cheapest ways to shrink it: {ways}. Or draw some of them: "
+        f"tuner='random', max_trials=..., or raise max_combinations."
+    )
