@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kttoolkit.exceptions import DataError, SearchError, SearchSpaceError
-from kttoolkit.methods._babysit import (
+from kttoolkit.methods._babysitting._babysit import (
     Intervention,
     SessionLog,
     Training,

@@ -9,8 +9,8 @@ import pytest
 
 import kttoolkit
 from kttoolkit.exceptions import DataError, SearchSpaceError
-from kttoolkit.methods._initialization import initialization_check
-from kttoolkit.methods._initialization_calls import kernels_of
+from kttoolkit.methods._initializing._calls import kernels_of
+from kttoolkit.methods._initializing._check import initialization_check
 
 mpl.use("Agg")
 layers = keras.layers

@@ -1,10 +1,9 @@
 """The working methods of practitioners: procedures over `tune` and single models."""
 
-from kttoolkit.methods._babysit import Session, SessionLog, babysit, replay
+from kttoolkit.methods._babysitting import Session, SessionLog, babysit, replay
 from kttoolkit.methods._coarse_to_fine import coarse_to_fine
 from kttoolkit.methods._cross_validate import cross_validate
-from kttoolkit.methods._initialization import initialization_check
-from kttoolkit.methods._initialization_report import InitializationReport
+from kttoolkit.methods._initializing import InitializationReport, initialization_check
 from kttoolkit.methods._nested import NestedResult, nested_cross_validate
 from kttoolkit.methods._retest import RetestResult, retest
 

@@ -89,15 +89,15 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
         hypermodel: a build function or `keras_tuner.HyperModel`.
         objective: a Keras metric name or a `keras_tuner.Objective`.
         max_trials: the most combinations to try; all if left out.
-        max_combinations: how many may be tried at all: a larger grid is refused
-            before it starts, unless `max_trials` is lower. No limit if left out;
-            `kttoolkit.tune` has one of 1000.
         seed: fixes folds, weights, shuffles and dropout.
         hyperparameters: search space to start from or to override with.
         tune_new_entries: whether hyperparameters not in it are searched.
         allow_new_entries: whether the build function may ask for others.
         max_retries_per_trial: how often a failed trial is run again.
         max_consecutive_failed_trials: failures in a row that end the search.
+        max_combinations: how many may be tried at all: a larger grid is refused
+            before it starts, unless `max_trials` is lower. No limit if left out;
+            `kttoolkit.tune` has one of 1000.
         **kwargs: `cv`, `engine`, `preprocessor` and others of
             `kttoolkit.tuners.FoldTuner`, and those of `keras_tuner.Tuner`.
 

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit import space
-from kttoolkit.methods._initialization_frames import FACTOR, overview_frame
-from kttoolkit.methods._initialization_plot import plot_histograms, plot_variance
+from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
+from kttoolkit.methods._initializing._plot import plot_histograms, plot_variance
 from kttoolkit.tuners import HyperParameters
 
 _IN_WORDS = {

@@ -14,22 +14,22 @@ import pandas as pd
 
 from kttoolkit.engine import own_random_state
 from kttoolkit.exceptions import SearchError
-from kttoolkit.methods._babysit_data import FitData
-from kttoolkit.methods._babysit_frames import (
+from kttoolkit.methods._babysitting._data import FitData
+from kttoolkit.methods._babysitting._frames import (
     comparison_frame,
     history_frame,
     summary,
 )
-from kttoolkit.methods._babysit_log import (
+from kttoolkit.methods._babysitting._log import (
     Entry,
     Intervention,
     SessionLog,
     Training,
     Undo,
 )
-from kttoolkit.methods._babysit_plot import plot_sessions
-from kttoolkit.methods._babysit_settings import changed, settings_of
-from kttoolkit.methods._babysit_state import State, check_alike, copy_of, prepare
+from kttoolkit.methods._babysitting._plot import plot_sessions
+from kttoolkit.methods._babysitting._settings import changed, settings_of
+from kttoolkit.methods._babysitting._state import State, check_alike, copy_of, prepare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

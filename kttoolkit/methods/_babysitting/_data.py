@@ -10,7 +10,7 @@ import numpy as np
 
 from kttoolkit.data import check_finite_inputs, is_stream
 from kttoolkit.exceptions import DataError
-from kttoolkit.methods._babysit_state import digest
+from kttoolkit.methods._babysitting._state import digest
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kttoolkit.engine import own_random_state
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.methods._babysit_state import Setup, dropout_layers, plain_optimizer
+from kttoolkit.methods._babysitting._state import Setup, dropout_layers, plain_optimizer
 
 # They decide which slots there are, or how they start, when the optimizer is built.
 _FIXED = {

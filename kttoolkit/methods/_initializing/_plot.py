@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from kttoolkit.methods._initialization_frames import FACTOR, overview_frame
+from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
 
 _MAX_COLUMNS = 6
 # Okabe and Ito's, which colour-blind people can tell apart.

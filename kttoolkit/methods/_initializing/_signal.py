@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kttoolkit.data import TrainingData
 from kttoolkit.exceptions import DataError, SearchSpaceError
-from kttoolkit.methods._initialization_calls import (
+from kttoolkit.methods._initializing._calls import (
     Call,
     Graph,
     kernel_layers,

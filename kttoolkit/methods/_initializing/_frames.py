@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kttoolkit.methods._initialization_signal import Signal
+from kttoolkit.methods._initializing._signal import Signal
 
 FACTOR = 2.0
 """How far a layer's variance may be from the first layer's to count as kept."""

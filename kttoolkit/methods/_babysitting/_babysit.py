@@ -9,17 +9,17 @@ import keras
 import numpy as np
 
 from kttoolkit.exceptions import SearchError
-from kttoolkit.methods._babysit_data import FitData
-from kttoolkit.methods._babysit_log import (
+from kttoolkit.methods._babysitting._data import FitData
+from kttoolkit.methods._babysitting._log import (
     Intervention,
     SessionLog,
     Start,
     Training,
     Undo,
 )
-from kttoolkit.methods._babysit_session import Session
-from kttoolkit.methods._babysit_settings import check_batch_size, settings_of
-from kttoolkit.methods._babysit_state import State, plain_optimizer, prepare
+from kttoolkit.methods._babysitting._session import Session
+from kttoolkit.methods._babysitting._settings import check_batch_size, settings_of
+from kttoolkit.methods._babysitting._state import State, plain_optimizer, prepare
 
 __all__ = [
     "Intervention",

@@ -14,11 +14,11 @@ from kttoolkit.builders import Builder
 from kttoolkit.data import TrainingData, as_training_data
 from kttoolkit.engine import own_random_state
 from kttoolkit.exceptions import DataError, SearchSpaceError
-from kttoolkit.methods._initialization_calls import kernel_layers, kernels_of
-from kttoolkit.methods._initialization_frames import histograms_frame, layers_frame
-from kttoolkit.methods._initialization_report import InitializationReport
-from kttoolkit.methods._initialization_signal import Signal, measure, try_rows
-from kttoolkit.methods._initializers import Initializers, as_initializers
+from kttoolkit.methods._initializing._calls import kernel_layers, kernels_of
+from kttoolkit.methods._initializing._frames import histograms_frame, layers_frame
+from kttoolkit.methods._initializing._initializers import Initializers, as_initializers
+from kttoolkit.methods._initializing._report import InitializationReport
+from kttoolkit.methods._initializing._signal import Signal, measure, try_rows
 from kttoolkit.probe import task_of
 from kttoolkit.tuners import HyperParameters
 

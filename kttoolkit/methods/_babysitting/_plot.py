@@ -11,12 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from kttoolkit.methods._babysit_frames import (
+from kttoolkit.methods._babysitting._frames import (
     check_metric,
     shared_steps,
     undone_trainings,
 )
-from kttoolkit.methods._babysit_log import Intervention, SessionLog, Training
+from kttoolkit.methods._babysitting._log import Intervention, SessionLog, Training
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

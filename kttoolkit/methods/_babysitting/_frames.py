@@ -7,7 +7,12 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import NonFiniteScoreError, SearchError
-from kttoolkit.methods._babysit_log import Intervention, SessionLog, Training, shown
+from kttoolkit.methods._babysitting._log import (
+    Intervention,
+    SessionLog,
+    Training,
+    shown,
+)
 from kttoolkit.scoring import best_index, direction_of
 
 _ALWAYS_SHOWN = ("learning_rate", "momentum", "weight_decay", "dropout", "l2")
