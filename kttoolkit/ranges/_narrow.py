@@ -13,6 +13,8 @@ from kttoolkit.ranges._range import Range, ranges_of
 
 # A best value this close to a bound, as a share of the range, lies at the edge.
 _EDGE = 0.05
+# Towards an edge where the best value lies, by this share of the new width.
+_WIDER = 0.25
 # A range is never narrowed to less than this share of what it was.
 _LEAST = 0.1
 # A choice is dropped if it is worse by this many standard errors, of so many trials.
@@ -43,7 +45,7 @@ def narrowed(
 
     A range is cut to the values of the best trials and as much beyond them as these
     lie apart, on its own scale. Where the best value of all lies at an edge, the
-    range is widened there by half its new width, for the optimum may lie outside:
+    range is widened there by a quarter of its new width, for the optimum may lie outside:
     numbers that were positive stay so, and shares stay below 1. The kept range is
     never a point, and its default is the best value. Of a choice without order,
     values are dropped that are clearly worse: tried three times or more, not among
@@ -116,8 +118,8 @@ def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
         (abs(winner - edge) <= _EDGE * whole and one.step <= 0) or winner == edge
         for edge in (start, end)
     )
-    low = start - width / 2 if at_low else max(low, start)
-    high = end + width / 2 if at_high else min(high, end)
+    low = start - _WIDER * width if at_low else max(low, start)
+    high = end + _WIDER * width if at_high else min(high, end)
     return low, high
 
 
