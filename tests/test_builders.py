@@ -313,19 +313,40 @@ def test_batch_size_patience_and_class_weights_are_part_of_a_trial(
         np.testing.assert_allclose(values, history[name], rtol=1e-4, atol=1e-6)
 
 
+def rows_for(family):
+    """Few rows of the kind that a family is for."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 3
+    if family == "cnn":
+        return rng.integers(0, 255, (48, 10, 10)).astype("uint8"), labels
+    if family == "sequence":
+        return rng.integers(0, 20, (48, 6)), labels
+    return rng.normal(size=(48, 4)).astype("float32"), labels
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error::kttoolkit.exceptions.EngineWarning")
-def test_both_engines_agree_on_the_widest_space(blobs, tmp_path):
-    x, y = blobs
-    tables = [
-        search(builders.mlp(tune="all"), x, y, tmp_path / engine, engine=engine,
-               max_trials=3).trials
+@pytest.mark.parametrize("family", ["mlp", "cnn", "sequence"])
+def test_both_engines_agree_on_the_widest_space(family, tmp_path):
+    """Augmentation, schedules, focal losses and all: every epoch of every fold."""
+    x, y = rows_for(family)
+    curves = [
+        search(FAMILIES[family](tune="all"), x, y, tmp_path / engine, engine=engine,
+               max_trials=2).curves
         for engine in ("compiled", "reference")
     ]  # fmt: skip
-    pd.testing.assert_frame_equal(
-        tables[0].drop(columns="seconds"), tables[1].drop(columns="seconds"),
-        rtol=2e-4, atol=1e-5,
-    )  # fmt: skip
+    pd.testing.assert_frame_equal(*curves, rtol=2e-4, atol=1e-5)
+
+
+def test_epochs_may_be_searched(blobs, tmp_path):
+    """A trial trains for as long as it says, within the search's own limit."""
+    x, y = blobs
+    builder = builders.linear(tune=["epochs"])
+    result = search(builder, x, y, tmp_path, max_epochs=25)
+    asked = result.trials["param_epochs"]
+    trained = result.folds.groupby("trial", sort=False)["epochs"].max()
+    assert list(trained) == [min(epochs, 25) for epochs in asked]
+    assert len(set(asked)) > 1
 
 
 def test_folds_of_a_builder_train_side_by_side(blobs, tmp_path, monkeypatch):
