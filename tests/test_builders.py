@@ -319,14 +319,12 @@ def rows_for(family):
     labels = np.arange(48) % 3
     if family == "cnn":
         return rng.integers(0, 255, (48, 10, 10)).astype("uint8"), labels
-    if family == "sequence":
-        return rng.integers(0, 20, (48, 6)), labels
     return rng.normal(size=(48, 4)).astype("float32"), labels
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error::kttoolkit.exceptions.EngineWarning")
-@pytest.mark.parametrize("family", ["mlp", "cnn", "sequence"])
+@pytest.mark.parametrize("family", ["mlp", "cnn"])
 def test_both_engines_agree_on_the_widest_space(family, tmp_path):
     """Augmentation, schedules, focal losses and all: every epoch of every fold."""
     x, y = rows_for(family)
