@@ -36,6 +36,29 @@ class PairedDifference:
         return not self.low <= 0 <= self.high
 
 
+def signed_rank(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray
+) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test.
+
+    It asks for no normal distribution, but five folds cannot bring it below 0.06.
+
+    Args:
+        first: one score a fold, of shape (n,).
+        second: those of the other setting in the same order, of shape (n,).
+
+    Returns:
+        The p-value; 1 where the scores are all equal.
+
+    References:
+        F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics 1, 1945.
+    """
+    differences = np.subtract(first, second)
+    if not differences.any():
+        return 1.0
+    return float(stats.wilcoxon(differences).pvalue)
+
+
 def paired_difference(
     first: Sequence[float] | np.ndarray,
     second: Sequence[float] | np.ndarray,

@@ -58,6 +58,7 @@ class FoldFit:
         n_train: rows trained on.
         n_test: rows scored on.
         seconds: wall time of build, fit and validation.
+        n_parameters: trainable numbers of the model, 0 if unknown.
     """
 
     split: int
@@ -69,6 +70,7 @@ class FoldFit:
     n_train: int = 0
     n_test: int = 0
     seconds: float = 0.0
+    n_parameters: int = 0
 
     @property
     def epochs(self) -> int:

@@ -134,6 +134,7 @@ def test_trials_have_a_row_each_with_scikit_learns_names():
         "split0_val_loss",
         "split1_val_loss",
         "best_epoch",
+        "n_parameters",
         "seconds",
         "reason",
     ]
@@ -496,3 +497,67 @@ def test_a_result_opens_without_tensorflow(folder):
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+# -- is the winner real? ---
+
+
+def rival(trial_id, scores, n_parameters=10):
+    fits = tuple(
+        replace(BEST.fits[0], split=k, fold=k, n_train=40, n_test=10,
+                            n_parameters=n_parameters)
+        for k in range(len(scores))
+    )  # fmt: skip
+    return replace(
+        BEST,
+        trial_id=trial_id,
+        metrics={BEST.objective: float(np.mean(scores))},
+        splits={BEST.objective: tuple(scores)},
+        epochs=(1,) * len(scores),
+        fits=fits,
+    )
+
+
+RIVALS = (
+    rival("0", [0.70, 0.72, 0.71, 0.69], n_parameters=900),
+    rival("1", [0.80, 0.83, 0.81, 0.78], n_parameters=500),
+    rival("2", [0.80, 0.82, 0.80, 0.78], n_parameters=40),
+)
+
+
+def test_trials_are_compared_with_the_best_over_their_folds():
+    table = result_of(*RIVALS).compare().set_index("trial")
+    assert list(table.index) == ["1", "2", "0"]
+    assert table.loc["1", "difference"] == 0
+    assert table.loc["0", "difference"] == pytest.approx(0.1)
+    # By hand: differences 0.10, 0.11, 0.10, 0.09; a share of a quarter; t of 3.
+    error = np.sqrt((1 / 4 + 1 / 4) * np.var([0.10, 0.11, 0.10, 0.09], ddof=1))
+    assert table.loc["0", "low"] == pytest.approx(0.1 - 3.1824463 * error)
+    assert table["is_clear"].to_dict() == {"1": False, "2": False, "0": True}
+    assert table.loc["0", "p_wilcoxon"] == pytest.approx(0.125)
+    assert table.loc["1", "p_wilcoxon"] == 1
+    assert len(result_of(*RIVALS).compare(top=2)) == 2
+
+
+def test_the_simplest_within_one_standard_error():
+    """0.805 with an error of 0.0104: 0.80 is near enough, 0.705 is not."""
+    assert result_of(*RIVALS).one_standard_error().trial_id == "2"
+    assert result_of(*RIVALS[:2]).one_standard_error().trial_id == "1"
+
+
+def test_comparisons_need_folds_and_sizes():
+    with pytest.raises(ResultError, match=r"trial 3 has 1 scores. Search with cv=5"):
+        result_of(rival("3", [0.9])).compare()
+    unknown = rival("3", [0.9, 0.91], n_parameters=0)
+    with pytest.raises(ResultError, match=r"not known of trials \['3'\]"):
+        result_of(unknown, *RIVALS).one_standard_error()
+    with pytest.raises(ResultError, match="At least one trial must have completed"):
+        result_of(FAILED).compare()
+
+
+def test_the_size_of_the_model_is_on_record(blobs, build, tmp_path):
+    result = kttoolkit.tune(
+        build, *blobs, tuner=[{"units": 3}], cv=2, max_epochs=1, seed=0, verbose=0,
+        directory=tmp_path,
+    )  # fmt: skip
+    assert list(result.trials["n_parameters"]) == [4 * 3 + 3 + 3 + 1]

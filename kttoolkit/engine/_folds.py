@@ -12,7 +12,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.data import take
-from kttoolkit.engine._base import Assignment, FitPlan, Training
+from kttoolkit.engine._base import Assignment, FitPlan, Training, trainable_size
 from kttoolkit.engine._callbacks import (
     EpochRecorder,
     assemble_callbacks,
@@ -182,6 +182,7 @@ def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> Fol
         n_train=training.n_train,
         n_test=training.n_test,
         seconds=seconds,
+        n_parameters=trainable_size(model),
     )
     check_finite(fit)
     best_index(history[plan.objective.name], plan.objective.direction)

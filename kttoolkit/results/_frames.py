@@ -23,20 +23,21 @@ def trials_frame(records: Sequence[TrialRecord]) -> pd.DataFrame:
     Returns:
         Columns `trial`, `rank` (1 is best, missing for failed trials), `status`,
         `mean_<metric>`, `std_<metric>`, `split<k>_<metric>`, `param_<name>`,
-        `best_epoch` (mean over the splits), `seconds` and `reason`; the objective's
-        metrics first.
+        `best_epoch` (mean over the splits), `n_parameters` (trainable numbers of the
+        model), `seconds` and `reason`; the objective's metrics first.
     """
     rows = [_trial_row(record) for record in records]
     frame = pd.DataFrame(rows)
     if frame.empty:
         return pd.DataFrame(columns=["trial", "rank", "status", "seconds", "reason"])
     frame["rank"] = ranks(records)
+    frame["n_parameters"] = frame["n_parameters"].astype("Int64")
     groups: tuple[tuple[str, ...], ...] = (
         ("trial", "rank", "status"),
         tuple(c for c in map(str, frame) if c.startswith(("mean_", "std_"))),
         tuple(c for c in map(str, frame) if c.startswith("param_")),
         tuple(c for c in map(str, frame) if c.startswith("split")),
-        ("best_epoch", "seconds", "reason"),
+        ("best_epoch", "n_parameters", "seconds", "reason"),
     )
     return frame[[column for group in groups for column in group]]
 
@@ -121,6 +122,7 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
         row |= {f"split{k}_{name}": value for k, value in enumerate(values)}
     row |= {f"param_{name}": value for name, value in record.values.items()}
     row["best_epoch"] = float(np.mean(record.epochs)) if record.epochs else np.nan
+    row["n_parameters"] = record.n_parameters or pd.NA
     row["seconds"] = record.seconds
     row["reason"] = record.reason
     return row

@@ -66,6 +66,17 @@ class TrialRecord:
         return float(np.std(values)) if values else float("nan")
 
     @property
+    def n_parameters(self) -> int:
+        """Trainable numbers of the model, 0 if unknown."""
+        return self.fits[0].n_parameters if self.fits else 0
+
+    @property
+    def test_share(self) -> float:
+        """Rows of a fold that are scored, divided by those trained on."""
+        shares = [fit.n_test / fit.n_train for fit in self.fits if fit.n_train]
+        return float(np.mean(shares)) if shares else float("nan")
+
+    @property
     def best_split(self) -> int:
         """The training with the best objective."""
         values = self.splits.get(self.objective, ())

@@ -16,6 +16,7 @@ import pandas as pd
 from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
 from kttoolkit.ranges import Scored, narrowed
+from kttoolkit.results._compare import comparison_frame, within_one_standard_error
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._record import (
     RECORD_FILE,
@@ -215,6 +216,65 @@ class TuneResult:
             Its path in the study folder.
         """
         return self.directory / f"trial_{record.trial_id}"
+
+    # -- is the winner real? ---
+
+    def compare(self, *, top: int = 5, confidence: float = 0.95) -> pd.DataFrame:
+        """Compare the best trials with the very best, fold by fold.
+
+        Folds share training rows; the corrected resampled t-test of Nadeau and Bengio
+        allows for it, where a plain t-test finds differences that are none.
+
+        Args:
+            top: how many of the best trials.
+            confidence: of the intervals, between 0 and 1.
+
+        Returns:
+            One row a trial: `trial`, `mean_<objective>`, `std_<objective>`,
+            `difference` to the best (above 0 where the best is better), `low` and
+            `high` of its interval, `p_value`, `p_wilcoxon` and `is_clear`.
+
+        Raises:
+            ResultError: if there are fewer than two folds, or no trial completed.
+
+        Example:
+            >>> result.compare(top=5)  # doctest: +SKIP
+
+        References:
+            C. Nadeau and Y. Bengio, "Inference for the generalization error",
+            Machine Learning 52, 2003.
+        """
+        return comparison_frame(self._ranked()[:top], confidence=confidence)
+
+    def one_standard_error(self) -> TrialRecord:
+        """Return the simplest trial within one standard error of the best.
+
+        Simple is what has few trainable parameters. Where the folds cannot tell two
+        trials apart, the smaller model is the safer one.
+
+        Returns:
+            The trial.
+
+        Raises:
+            ResultError: if there are fewer than two folds, sizes are unknown, or no
+                trial completed.
+
+        Example:
+            >>> result.one_standard_error().values  # doctest: +SKIP
+
+        References:
+            L. Breiman et al., "Classification and regression trees", 1984, for the
+            rule.
+        """
+        return within_one_standard_error(self._ranked())[0]
+
+    def _ranked(self) -> list[TrialRecord]:
+        """Return the completed trials, best first."""
+        self.best_trial  # noqa: B018
+        order = ranks(self.records)
+        numbered = zip(order, self.records, strict=True)
+        done = [(rank, record) for rank, record in numbered if not pd.isna(rank)]
+        return [record for _, record in sorted(done, key=lambda pair: pair[0])]
 
     # -- further settings ---
 
