@@ -1,6 +1,7 @@
 """The result of a search: frames, the best setting, and models made from it."""
 
 import html
+import importlib
 import shutil
 import zipfile
 from collections import Counter
@@ -15,7 +16,7 @@ import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
-from kttoolkit.ranges import Scored, narrowed
+from kttoolkit.ranges import Range, Scored, narrowed, ranges_of
 from kttoolkit.results._compare import comparison_frame, within_one_standard_error
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._record import (
@@ -30,6 +31,9 @@ from kttoolkit.results._record import (
 if TYPE_CHECKING:
     import keras
     import keras_tuner
+    import optuna
+
+    from kttoolkit.importance import Importance
 
 TEST_FILE = "test.json"
 
@@ -162,6 +166,18 @@ class TuneResult:
         state = read_json(self.trial_directory(self.best_trial) / "trial.json")
         return HyperParameters.from_config(state["hyperparameters"])
 
+    @cached_property
+    def ranges(self) -> tuple[Range, ...]:
+        """The search space, one range a hyperparameter, as the trials knew it."""
+        known: dict[str, Any] = {}
+        for record in self.records:
+            path = self.trial_directory(record) / "trial.json"
+            state = read_json(path) if path.exists() else {}
+            for entry in state.get("hyperparameters", {}).get("space", ()):
+                key = (entry["config"]["name"], entry["config"].get("conditions"))
+                known.setdefault(repr(key), entry)
+        return tuple(ranges_of(known.values()))
+
     def narrowed_space(self, *, keep: float = 0.2) -> "keras_tuner.HyperParameters":
         """Return the search space cut around the best trials, for a further search.
 
@@ -190,13 +206,8 @@ class TuneResult:
         sign = -1.0 if self.study.direction == "max" else 1.0
         completed = [r for r in self.records if r.status == "completed"]
         trials = [Scored(record.values, sign * record.score) for record in completed]
-        known: dict[str, Any] = {}
-        for record in completed:
-            state = read_json(self.trial_directory(record) / "trial.json")
-            for entry in state["hyperparameters"]["space"]:
-                key = (entry["config"]["name"], entry["config"].get("conditions"))
-                known.setdefault(repr(key), entry)
-        space = narrowed(list(known.values()), trials, keep=keep)
+        known = [dict(one.config) for one in self.ranges]
+        space = narrowed(known, trials, keep=keep)
         hp = HyperParameters()
         hp.merge(HyperParameters.from_config({"space": space, "values": {}}))
         return hp
@@ -216,6 +227,50 @@ class TuneResult:
             Its path in the study folder.
         """
         return self.directory / f"trial_{record.trial_id}"
+
+    # -- what mattered ---
+
+    def importance(
+        self,
+        *,
+        method: Literal["permutation", "fanova", "ped_anova"] = "permutation",
+        seed: int = 0,
+    ) -> "Importance":
+        """Find out which hyperparameters the score depends on.
+
+        Args:
+            method: "permutation", "fanova" or "ped_anova"; see
+                `kttoolkit.importance.importance`.
+            seed: of the forests and the resampling.
+
+        Returns:
+            Shares that sum to 1, with their spread, and a note on what to mind.
+
+        Raises:
+            ResultError: if fewer than four trials completed.
+            MissingDependencyError: if Optuna is needed and missing.
+
+        Example:
+            >>> result.importance().frame  # doctest: +SKIP
+        """
+        return _above("importance").importance(self, method=method, seed=seed)
+
+    def to_optuna(self) -> "optuna.study.Study":
+        """Return the trials as an Optuna study, for its plots and its dashboard.
+
+        Returns:
+            A study in memory, with epochs as intermediate values.
+
+        Raises:
+            MissingDependencyError: if Optuna is missing.
+
+        Example:
+            >>> import optuna  # doctest: +SKIP
+            >>> optuna.visualization.matplotlib.plot_slice(
+            ...     result.to_optuna()
+            ... )  # doctest: +SKIP
+        """
+        return _above("importance").optuna_study(self.records, self.ranges)
 
     # -- is the winner real? ---
 
@@ -497,6 +552,21 @@ def read_result(directory: str | Path, *, trainer: Trainer | None = None) -> Tun
     test = folder / TEST_FILE
     metrics = read_json(test) if test.exists() else {}
     return TuneResult(folder, study, read_records(folder), metrics, trainer)
+
+
+def _above(room: str) -> Any:
+    """Import a room that stands above this one, when it is asked for.
+
+    A result offers what is built on it, as pandas offers `.plot`; opening one loads
+    none of it.
+
+    Args:
+        room: of kttoolkit.
+
+    Returns:
+        The module.
+    """
+    return importlib.import_module(f"kttoolkit.{room}")
 
 
 def _is_asked(name: str) -> bool:

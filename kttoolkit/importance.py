@@ -1,0 +1,313 @@
+"""Which hyperparameters mattered, and how sure that is."""
+
+import html
+import importlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from kttoolkit.exceptions import MissingDependencyError, ResultError
+from kttoolkit.ranges import Range
+from kttoolkit.results import TrialRecord, TuneResult
+
+Method = Literal["permutation", "fanova", "ped_anova"]
+METHODS: tuple[Method, ...] = ("permutation", "fanova", "ped_anova")
+_TREES = 64
+_REPEATS = 5
+_TRIALS_EACH = 10
+_FEWEST = 4
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What each hyperparameter did to the score.
+
+    Attributes:
+        frame: one row a hyperparameter, the most important first: `hyperparameter`,
+            `importance` (shares that sum to 1), `std` (over resampled trials) and
+            `n_trials` that had it.
+        method: how it was found.
+        n_trials: completed trials.
+        note: what to mind when reading it; empty if nothing.
+    """
+
+    frame: pd.DataFrame
+    method: str
+    n_trials: int
+    note: str = ""
+
+    def __repr__(self) -> str:
+        table = self.frame.to_string(index=False, float_format="%.3f")
+        return f"<Importance ({self.method}, {self.n_trials} trials)\n{table}" + (
+            f"\n{self.note}>" if self.note else ">"
+        )
+
+    def _repr_html_(self) -> str:
+        table = self.frame.to_html(
+            index=False, float_format=lambda share: f"{share:.3f}", border=0
+        )
+        return f"{table}<p>{html.escape(self.note)}</p>" if self.note else table
+
+
+def importance(
+    result: TuneResult,
+    *,
+    method: Method = "permutation",
+    n_resamples: int = 10,
+    seed: int = 0,
+) -> Importance:
+    """Find out which hyperparameters the score depends on.
+
+    Args:
+        result: of a search.
+        method: "permutation" (how much worse a random forest predicts the score when
+            one column is shuffled; sees interactions), "fanova" (the share of the
+            forest's variance that one hyperparameter alone explains) or "ped_anova"
+            (how differently the best trials are distributed; quick, and about what
+            makes a trial good rather than about the whole space). The last two are
+            Optuna's and look only at hyperparameters that every trial has.
+        n_resamples: how often the trials are drawn again, with replacement, to see how
+            sure the shares are; at least 2.
+        seed: of the forests and the resampling.
+
+    Returns:
+        Shares with their spread. With fewer than ten trials a hyperparameter they say
+        little, and the note says so.
+
+    Raises:
+        ResultError: if the method is unknown or fewer than four trials completed.
+        MissingDependencyError: if Optuna is needed and missing.
+
+    Example:
+        >>> kttoolkit.importance.importance(result)  # doctest: +SKIP
+
+    References:
+        L. Breiman, "Random forests", Machine Learning 45, 2001; F. Hutter, H. Hoos and
+        K. Leyton-Brown, "An efficient approach for assessing hyperparameter
+        importance", ICML 2014; S. Watanabe et al., "PED-ANOVA", arXiv:2304.10255.
+    """
+    if method not in METHODS:
+        raise ResultError(f"method must be one of {METHODS}, but got {method!r}.")
+    records = [r for r in result.records if r.status == "completed"]
+    if len(records) < _FEWEST:
+        raise ResultError(
+            f"Importance needs {_FEWEST} completed trials or more, and ten for each "
+            f"hyperparameter to mean something, but got {len(records)}."
+        )
+    ranges = _varied(result.ranges, records)
+    find = _by_permutation if method == "permutation" else _by_optuna
+    rng = np.random.default_rng(seed)
+    drawn = [np.arange(len(records))]
+    drawn += [rng.integers(len(records), size=len(records)) for _ in range(n_resamples)]
+    shares = [
+        find([records[row] for row in rows], ranges, method, seed + number)
+        for number, rows in enumerate(drawn)
+    ]
+    frame = pd.DataFrame(
+        {
+            "hyperparameter": list(shares[0]),
+            "importance": list(shares[0].values()),
+            "std": [
+                float(np.std([found.get(name, 0.0) for found in shares[1:]]))
+                for name in shares[0]
+            ],
+            "n_trials": [
+                sum(name in record.values for record in records) for name in shares[0]
+            ],
+        }
+    )
+    frame = frame.sort_values("importance", ascending=False, ignore_index=True)
+    return Importance(frame, method, len(records), _note(frame, len(records)))
+
+
+def _varied(ranges: Sequence[Range], records: Sequence[TrialRecord]) -> list[Range]:
+    """Leave out what had the same value in every trial, and doubles of a name."""
+    kept: dict[str, Range] = {}
+    for one in ranges:
+        values = {str(record.values.get(one.name)) for record in records}
+        if len(values) > 1:
+            kept.setdefault(one.name, one)
+    if not kept:
+        raise ResultError(
+            "Importance is about what differs between trials, but every hyperparameter "
+            f"had one value in all {len(records)} trials."
+        )
+    return list(kept.values())
+
+
+def features(records: Sequence[TrialRecord], ranges: Sequence[Range]) -> np.ndarray:
+    """Bring the trials' values to scales on which a tree can cut them.
+
+    Args:
+        records: trials.
+        ranges: one for each hyperparameter.
+
+    Returns:
+        Array of shape (n_trials, n_hyperparameters): numbers on their scale, choices
+        by their place. Where a trial does not have one, there is the median of those
+        that do, so that it does not take the credit of the choice it depends on.
+    """
+    columns = [[_feature(one, record) for record in records] for one in ranges]
+    matrix = np.array(columns, dtype=float).T
+    # A resampling may have left no trial that has it.
+    known = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
+    return np.where(np.isnan(matrix), np.nanmedian(known, axis=0), matrix)
+
+
+def _feature(one: Range, record: TrialRecord) -> float:
+    value = record.values.get(one.name)
+    if value is None:
+        return float("nan")
+    if one.is_numeric and one.scale != "ordered":
+        return one.to_scale(value)
+    known = list(one.values)
+    return float(known.index(value)) if value in known else float(len(known))
+
+
+def _by_permutation(
+    records: Sequence[TrialRecord], ranges: Sequence[Range], method: str, seed: int
+) -> dict[str, float]:
+    del method
+    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415
+    from sklearn.inspection import permutation_importance  # noqa: PLC0415
+
+    x = features(records, ranges)
+    y = np.array([record.score for record in records])
+    forest = RandomForestRegressor(_TREES, random_state=seed, n_jobs=1).fit(x, y)
+    found = permutation_importance(forest, x, y, n_repeats=_REPEATS, random_state=seed)
+    shares = np.clip(found.importances_mean, 0, None)
+    total = shares.sum() or 1.0
+    names = [one.name for one in ranges]
+    return dict(zip(names, (shares / total).tolist(), strict=True))
+
+
+def _by_optuna(
+    records: Sequence[TrialRecord], ranges: Sequence[Range], method: str, seed: int
+) -> dict[str, float]:
+    optuna = needs_optuna()
+    study = optuna_study(records, ranges)
+    module = optuna.importance
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if method == "fanova":
+            evaluator = module.FanovaImportanceEvaluator(n_trees=_TREES, seed=seed)
+        else:
+            evaluator = module.PedAnovaImportanceEvaluator()
+        found = module.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _note(frame: pd.DataFrame, n_trials: int) -> str:
+    wanted = _TRIALS_EACH * len(frame)
+    notes = []
+    if n_trials < wanted:
+        notes.append(
+            f"{n_trials} trials are too few to tell {len(frame)} hyperparameters "
+            f"apart; about {wanted} would do."
+        )
+    if len(frame) > 1:
+        first, second = frame.iloc[0], frame.iloc[1]
+        if first["importance"] - second["importance"] < first["std"] + second["std"]:
+            notes.append(
+                f"{first['hyperparameter']} and {second['hyperparameter']} may well "
+                "change places."
+            )
+    return " ".join(notes)
+
+
+# -- Optuna ---
+
+
+def needs_optuna() -> Any:
+    """Import Optuna, or say how to get it.
+
+    Returns:
+        The package.
+
+    Raises:
+        MissingDependencyError: if it is not installed.
+    """
+    try:
+        return importlib.import_module("optuna")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "This needs Optuna, which is not installed. Run: "
+            'pip install "kttoolkit[optuna]"'
+        ) from error
+
+
+def optuna_study(records: Sequence[TrialRecord], ranges: Sequence[Range]) -> Any:
+    """Make an Optuna study of trials.
+
+    Args:
+        records: trials, failed ones too.
+        ranges: of the search space.
+
+    Returns:
+        An `optuna.study.Study` in memory: log scales are Optuna's, the other scales
+        linear; each trial's epochs are its intermediate values (means over the folds),
+        and scores of the folds its user attributes.
+    """
+    optuna = needs_optuna()
+    direction = "maximize" if records[0].direction == "max" else "minimize"
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction=direction)
+        distributions = {one.name: _distribution(one, records) for one in ranges}
+        for record in records:
+            study.add_trial(_optuna_trial(optuna, record, distributions))
+    finally:
+        optuna.logging.set_verbosity(level)
+    return study
+
+
+def _optuna_trial(
+    optuna: Any, record: TrialRecord, distributions: dict[str, Any]
+) -> Any:
+    has = {k: v for k, v in distributions.items() if k in record.values}
+    is_complete = record.status == "completed"
+    states = optuna.trial.TrialState
+    return optuna.trial.create_trial(
+        state=states.COMPLETE if is_complete else states.FAIL,
+        value=record.score if is_complete else None,
+        params={name: record.values[name] for name in has},
+        distributions=has,
+        user_attrs={
+            "trial": record.trial_id,
+            "seconds": record.seconds,
+            **{name: list(values) for name, values in record.splits.items()},
+            **({"reason": record.reason} if record.reason else {}),
+        },
+        intermediate_values=_mean_curve(record),
+    )
+
+
+def _mean_curve(record: TrialRecord) -> dict[int, float]:
+    """Return the objective's mean over the folds for each epoch that all have."""
+    curves = [fit.history.get(record.objective, ()) for fit in record.fits]
+    if not curves:
+        return {}
+    first = record.fits[0].initial_epoch + 1
+    means = [float(np.mean(values)) for values in zip(*curves, strict=False)]
+    return {first + index: mean for index, mean in enumerate(means)}
+
+
+def _distribution(one: Range, records: Sequence[TrialRecord]) -> Any:
+    """Return the range as Optuna has it, wide enough for every trial's value."""
+    distributions = needs_optuna().distributions
+    used = [r.values[one.name] for r in records if one.name in r.values]
+    if one.kind in {"Choice", "Boolean", "Fixed"} and not one.is_laid_out:
+        return distributions.CategoricalDistribution(
+            list(dict.fromkeys([*one.values, *used]))
+        )
+    low, high = min([one.low, *used]), max([one.high, *used])
+    is_log = one.scale == "log"
+    if one.kind == "Int":
+        step = 1 if is_log or not one.step else int(one.step)
+        return distributions.IntDistribution(int(low), int(high), log=is_log, step=step)
+    return distributions.FloatDistribution(float(low), float(high), log=is_log)
