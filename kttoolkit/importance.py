@@ -20,6 +20,8 @@ _TREES = 64
 _REPEATS = 5
 _TRIALS_EACH = 10
 _FEWEST = 4
+# Rows for each tree and each shuffling: more take longer and tell no more.
+_ENOUGH = 500
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,12 @@ def _by_permutation(
 
     x = features(records, ranges)
     y = np.array([record.score for record in records])
-    forest = RandomForestRegressor(_TREES, random_state=seed, n_jobs=1).fit(x, y)
-    found = permutation_importance(forest, x, y, n_repeats=_REPEATS, random_state=seed)
+    share = min(1.0, _ENOUGH / len(x))
+    forest = RandomForestRegressor(_TREES, max_samples=share, random_state=seed)
+    found = permutation_importance(
+        forest.fit(x, y), x, y, n_repeats=_REPEATS, max_samples=share,
+        random_state=seed,
+    )  # fmt: skip
     shares = np.clip(found.importances_mean, 0, None)
     total = shares.sum() or 1.0
     names = [one.name for one in ranges]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import optuna
 
     from kttoolkit.importance import Importance
+    from kttoolkit.plots import Plotter
 
 TEST_FILE = "test.json"
 
@@ -227,6 +228,17 @@ class TuneResult:
             Its path in the study folder.
         """
         return self.directory / f"trial_{record.trial_id}"
+
+    # -- pictures ---
+
+    @property
+    def plot(self) -> "Plotter":
+        """The pictures: `.history()`, `.slice()`, `.curves()`, `.folds()` and others.
+
+        Example:
+            >>> result.plot.history()  # doctest: +SKIP
+        """
+        return _above("plots").Plotter(self)
 
     # -- what mattered ---
 

@@ -1,0 +1,89 @@
+"""How the best score improved in the course of the search."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from kttoolkit.plots._style import (
+    BLUE,
+    ORANGE,
+    RED,
+    axes_or_new,
+    legend_above,
+    score_label,
+)
+from kttoolkit.results import TuneResult
+
+# Of more trials than this, the spread of each would hide the others.
+_MANY = 200
+
+
+def history_frame(result: TuneResult) -> pd.DataFrame:
+    """Return the score of every trial and the best so far.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        One row a trial in the order of their proposal: `number` (from 1), `trial`,
+        `status`, `score` and `std` (missing for trials that did not complete) and
+        `best` (the best score so far, missing before the first).
+    """
+    frame = pd.DataFrame(
+        {
+            "number": range(1, len(result.records) + 1),
+            "trial": [record.trial_id for record in result.records],
+            "status": [record.status for record in result.records],
+            "score": [record.score for record in result.records],
+            "std": [
+                record.std if record.status == "completed" else float("nan")
+                for record in result.records
+            ],
+        }
+    )
+    grown = frame["score"].astype(float)
+    best = grown.cummin() if result.study.direction == "min" else grown.cummax()
+    frame["best"] = best.ffill()
+    return frame
+
+
+def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
+    """Draw the score of every trial, the spread of its folds, and the best so far.
+
+    Args:
+        result: of a search.
+        ax: where to draw; a new figure if left out.
+
+    Returns:
+        The axes. Trials that failed are crosses at the lower edge.
+
+    Example:
+        >>> result.plot.history()  # doctest: +SKIP
+    """
+    frame = history_frame(result)
+    ax = axes_or_new(ax)
+    done = frame[frame["score"].notna()]
+    has_spread = done["std"].notna() & (done["std"] > 0) & (len(frame) <= _MANY)
+    spread = done[has_spread]
+    ax.errorbar(
+        spread["number"], spread["score"], spread["std"], fmt="none",
+        ecolor=BLUE, elinewidth=1, alpha=0.3,
+    )  # fmt: skip
+    size = 28 if len(frame) <= _MANY else 8
+    ax.scatter(done["number"], done["score"], size, color=BLUE, label="trial", zorder=3)
+    known = frame[frame["best"].notna()]
+    ax.step(known["number"], known["best"], where="post", color=ORANGE, linewidth=2,
+            label="best so far")  # fmt: skip
+    failed = frame[frame["score"].isna()]
+    if len(failed):
+        ax.scatter(
+            failed["number"], [0.02] * len(failed), 28, color=RED, marker="x",
+            transform=ax.get_xaxis_transform(), label="failed", clip_on=False,
+        )  # fmt: skip
+    ax.set_xlabel("trial")
+    ax.set_ylabel(score_label(result))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.margins(x=0.04)
+    ax.set_xlim(left=min(0.5, ax.get_xlim()[0]), right=max(len(frame) + 0.5, 1.5))
+    legend_above(ax)
+    return ax

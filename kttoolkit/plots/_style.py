@@ -1,0 +1,206 @@
+"""Colours, axes and scales that all pictures have in common."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from kttoolkit.exceptions import ResultError
+from kttoolkit.ranges import Range
+from kttoolkit.results import TrialRecord, TuneResult
+
+# Okabe and Ito's colours, which all kinds of eyes can tell apart.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+GREY = "#767676"
+CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", RED, "#000000")
+_WIDTH, _HEIGHT = 6.4, 4.0
+_LONGEST = 24
+_FEW_TICKS = 7
+
+
+def axes_or_new(ax: Axes | None, *, size: tuple[float, float] | None = None) -> Axes:
+    """Return where to draw: the axes given, or those of a new figure.
+
+    Args:
+        ax: the user's, or None.
+        size: of a new figure, in inches.
+
+    Returns:
+        Axes without the frame's upper and right line.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=size or (_WIDTH, _HEIGHT), layout="constrained")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
+    """Return the completed trials with their numbers, in order.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        Pairs of number, from 1, and trial.
+
+    Raises:
+        ResultError: if there are none.
+    """
+    found = [
+        (number, record)
+        for number, record in enumerate(result.records, start=1)
+        if record.status == "completed"
+    ]
+    if not found:
+        raise ResultError(
+            "A picture needs completed trials, but got "
+            f"{len(result.records)} trials and none of them completed. Look at "
+            "result.failures."
+        )
+    return found
+
+
+def best_first(result: TuneResult) -> list[TrialRecord]:
+    """Return the completed trials, best first.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        The trials; equals in their order.
+    """
+    sign = 1.0 if result.study.direction == "min" else -1.0
+    records = [record for _, record in completed(result)]
+    return sorted(records, key=lambda record: sign * record.score)
+
+
+def score_label(result: TuneResult) -> str:
+    """Return the objective's name with the direction that is better.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        Text for an axis.
+    """
+    better = "lower" if result.study.direction == "min" else "higher"
+    return f"{readable(result.study.objective)} ({better} is better)"
+
+
+def readable(name: str) -> str:
+    """Return a metric's name in words.
+
+    Args:
+        name: as Keras has it.
+
+    Returns:
+        Text, "validation accuracy" for "val_accuracy".
+    """
+    words = name.replace("val_", "validation ", 1) if name.startswith("val_") else name
+    return words.replace("_", " ")
+
+
+def shortened(text: Any, width: int = _LONGEST) -> str:
+    """Cut a long name, and let no sign be taken for mathematics.
+
+    Args:
+        text: a name of the user's.
+        width: signs that are left.
+
+    Returns:
+        Text for a label.
+    """
+    plain = str(text).replace("$", r"\$")
+    return plain if len(plain) <= width else f"{plain[: width - 1]}…"
+
+
+def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -> None:
+    """Put a hyperparameter's axis on its own scale.
+
+    Args:
+        ax: where it is drawn.
+        one: its range.
+        values: that are drawn.
+        axis: "x" or "y".
+    """
+    if one.scale == "log":
+        _set_log(ax, one, values, axis)
+    elif one.scale == "one_minus_log":
+        _set_one_minus_log(ax, values, axis)
+    elif not one.is_numeric:
+        places = range(len(one.values))
+        names = [shortened(value, 14) for value in one.values]
+        getattr(ax, f"set_{axis}ticks")(list(places), names)
+        getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)
+
+
+def _set_log(ax: Axes, one: Range, values: Sequence[float], axis: str) -> None:
+    """Draw ratios as distances; name the values themselves where they are few."""
+    getattr(ax, f"set_{axis}scale")("log")
+    which = getattr(ax, f"{axis}axis")
+    ticks = sorted({float(v) for v in (one.grid() if one.step else one.values)})
+    decades = math.log10(max(values) / min(values)) if len(values) else 0.0
+    if not 1 < len(ticks) <= _FEW_TICKS and decades >= 1:
+        return
+    if not 1 < len(ticks) <= _FEW_TICKS:
+        low, high = min(values), max(values)
+        middle = math.sqrt(low * high)
+        ticks = sorted({float(f"{value:.2g}") for value in (low, middle, high)})
+    which.set_major_locator(FixedLocator(ticks))
+    which.set_minor_locator(NullLocator())
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+
+
+def legend_above(ax: Axes, **options: Any) -> None:
+    """Put the legend in a line above the axes, where it hides nothing.
+
+    Args:
+        ax: whose artists are named.
+        **options: of `Axes.legend`.
+    """
+    ax.legend(
+        frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2, handletextpad=0.4, columnspacing=1.2, **options,
+    )  # fmt: skip
+
+
+def _set_one_minus_log(ax: Axes, values: Sequence[float], axis: str) -> None:
+    """Draw 0.9, 0.99 and 0.999 at equal distances."""
+    getattr(ax, f"set_{axis}scale")(
+        "function",
+        functions=(
+            lambda value: -np.log10(np.clip(1 - np.asarray(value), 1e-12, None)),
+            lambda place: 1 - 10.0 ** -np.asarray(place),
+        ),
+    )
+    low = math.floor(-math.log10(1 - min(values)))
+    high = math.ceil(-math.log10(1 - max(values)))
+    ticks = [
+        1 - digit * 10.0**-decade
+        for decade in range(low, high + 1)
+        for digit in ((1, 2, 5) if high - low < 2 else (1,))
+    ]
+    which = getattr(ax, f"{axis}axis")
+    which.set_major_locator(FixedLocator(sorted({round(t, 10) for t in ticks})))
+    which.set_minor_locator(NullLocator())
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+
+
+def place_of(one: Range, value: Any) -> float:
+    """Return where a value is drawn.
+
+    Args:
+        one: its range.
+        value: of a trial.
+
+    Returns:
+        The number itself, or the place of a choice.
+    """
+    if one.is_numeric:
+        return float(value)
+    known = list(one.values)
+    return float(known.index(value)) if value in known else float(len(known))
