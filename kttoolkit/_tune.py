@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import inspect
 import io
+import secrets
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ def tune(
     groups: Any = None,
     task: str | None = None,
     timeout: float | None = None,
+    parallel: Any = None,
     seed: int | None = None,
     directory: str | Path = "studies",
     project_name: str | None = None,
@@ -108,6 +110,10 @@ def tune(
         groups: of shape (n_samples,), for group splitters.
         task: "classification" or "regression", where neither loss nor y tell.
         timeout: seconds after which no further epoch is trained.
+        parallel: trials at a time, each in a process with a share of the cores and, of
+            several GPUs, one of its own; -1 for one a core; or an executor, such as
+            `kttoolkit.workers.Workers` or Dask's. Grid, random and manual search find
+            the same with any number. Each process takes some seconds to start.
         seed: fixes folds, proposals, weights, shuffles and dropout.
         directory: where study folders are.
         project_name: the study folder's name; made of the time if left out.
@@ -158,7 +164,7 @@ def tune(
     tuner, tuner_options = _as_tuner(tuner, tuner_options)
     folder = study_folder(directory, project_name, resume=resume, overwrite=overwrite)
     earlier = _earlier_study(folder, seed, resume=resume)
-    seed = earlier.seed if earlier else _drawn_seed() if seed is None else seed
+    seed = earlier.seed if earlier else secrets.randbits(31) if seed is None else seed
     if isinstance(tuner, keras_tuner.Oracle):
         objective = objective or tuner.objective
     problem = pose(
@@ -176,6 +182,7 @@ def tune(
         "engine": engine,
         "epoch_selection": epoch_selection,
         "timeout": timeout,
+        "parallel": parallel,
         "trackers": _with_progress(trackers, verbose),
         "directory": str(folder.parent),
         "project_name": folder.name,
@@ -375,10 +382,8 @@ def _earlier_study(folder: Path, seed: int | None, *, resume: bool) -> Study | N
 def _fit_arguments(
     fit_kwargs: Mapping[str, Any] | None, batch_size: int | None, epochs: int | None
 ) -> dict[str, Any]:
-    arguments = {"epochs": epochs, **(fit_kwargs or {})}
-    if batch_size is not None:
-        arguments["batch_size"] = batch_size
-    return arguments
+    size = {} if batch_size is None else {"batch_size": batch_size}
+    return {"epochs": epochs, **(fit_kwargs or {}), **size}
 
 
 def _with_progress(trackers: Sequence[Tracker], verbose: int) -> list[Tracker]:
@@ -393,7 +398,3 @@ def _check_budgets(**budgets: int | None) -> None:
             continue
         if isinstance(value, bool) or not float(value).is_integer() or value < 1:
             raise SearchError(f"{name} must be a whole number >= 1, but got {value!r}.")
-
-
-def _drawn_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1)[0] >> 1)

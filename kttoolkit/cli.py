@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--test-size", type=float, metavar="FRACTION",
                       help="rows to set aside and score on at the end")  # fmt: skip
     tune.add_argument("--timeout", type=float, metavar="SECONDS")
+    tune.add_argument("--parallel", type=int, metavar="N",
+                      help="trials at a time, -1 for one a core")  # fmt: skip
     tune.add_argument("--seed", type=int)
     tune.add_argument("--out", type=Path, metavar="DIR", help="the study folder")
     tune.add_argument("--header", action=argparse.BooleanOptionalAction,
@@ -108,6 +110,7 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
         test_size=options.test_size,
         task=options.task,
         timeout=options.timeout,
+        parallel=options.parallel,
         seed=options.seed,
         directory=out.parent,
         project_name=out.name,

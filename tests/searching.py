@@ -1,11 +1,13 @@
 """Programs that tests start as processes: a quick search, a worker of a search.
 
-Usage: searching.py quick TUNER FOLDER | searching.py worker FOLDER
+Usage: searching.py quick TUNER FOLDER | worker FOLDER | parallel FOLDER
 """
 
 import contextlib
 import os
 import sys
+import time
+import warnings
 import zlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -79,10 +81,45 @@ def worker(folder):
     tuner.search(x, y, epochs=1, verbose=0)
 
 
+class Slow:
+    """Made in `__main__`, as in a notebook; trials of some seconds."""
+
+    def __new__(cls):
+        import keras
+
+        def wait(epoch, logs):
+            time.sleep(0.05)
+
+        return keras.callbacks.LambdaCallback(on_epoch_end=wait)
+
+
+def parallel(folder):
+    """Search with two trials at a time until someone stops it."""
+    import numpy as np
+    from conftest import build_binary
+
+    import kttoolkit
+
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    x = rng.normal(size=(40, 4)).astype("float32") + y[:, None]
+
+    def build(hp):
+        return build_binary(hp)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kttoolkit.tune(
+            build, x, y, tuner="random", cv=2, max_trials=50, max_epochs=10, seed=0,
+            callbacks=[Slow()], engine="reference", parallel=2, directory=folder,
+            project_name="p", verbose=0,
+        )  # fmt: skip
+
+
 def main():
     what, *rest = sys.argv[1:]
-    if what == "worker":
-        worker(*rest)
+    if what in {"worker", "parallel"}:
+        globals()[what](*rest)
         return
     with contextlib.redirect_stdout(sys.stderr):
         quick_tuner(*rest).search(verbose=0)

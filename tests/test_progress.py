@@ -7,7 +7,7 @@ from rich.console import Console
 
 from kttoolkit.results import TrialRecord
 from kttoolkit.trackers import ProgressTracker, SearchInfo
-from kttoolkit.trackers._progress import SearchState, display, trial_line
+from kttoolkit.trackers._progress import RunningTrial, SearchState, display, trial_line
 
 INFO = SearchInfo("RandomSearch", "val_loss", "min", 4, "studies/p")
 
@@ -34,8 +34,7 @@ def test_the_display_tells_all_that_is_going_on():
     state.add(record("0", 0.5, units=8))
     state.add(record("1", 0.25, units=16))
     state.add(record("2"))
-    state.trial_id, state.values = "3", {"units": 4, "tuner/epochs": 9}
-    state.split, state.n_splits, state.epoch = 1, 5, 2
+    state.running["3"] = RunningTrial({"units": 4, "tuner/epochs": 9}, 1, 5, 2)
     state.elapsed, state.seconds = 65, [3.0, 5.0]
     text = shown(state)
     for expected in (
@@ -43,6 +42,20 @@ def test_the_display_tells_all_that_is_going_on():
         "units=4  epochs=9", "val_loss 0.2500  units=16", "1 failed",
     ):  # fmt: skip
         assert expected in text
+
+
+def test_several_running_trials_have_a_line_each():
+    state = SearchState(INFO)
+    for number in range(10):
+        state.start(str(number), {"units": number})
+    state.trial("1").epoch = 7
+    state.seconds = [20.0]
+    lines = shown(state).splitlines()
+    assert "about 0:08 left" in lines[0]
+    assert lines[1].split() == ["now", "trial", "0", "units=0"]
+    assert lines[2].split() == ["trial", "1", "epoch", "7", "units=1"]
+    assert lines[8].split() == ["and", "3", "more"]
+    assert len(lines) == 10
 
 
 def test_a_line_a_trial_where_there_is_no_terminal():

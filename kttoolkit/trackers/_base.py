@@ -36,7 +36,9 @@ class Tracker:
     Calls come in this order: `search_started`, then for each trial
     `trial_started`, for each of its trainings `fold_started`, `epoch_ended` and
     `fold_ended`, then `trial_ended`; last `search_ended`. Trainings of one trial may
-    run side by side, and their events alternate. A tracker that raises is switched
+    run side by side, and their events alternate; with `parallel=` so do those of
+    several trials, and a trial whose worker died starts its folds again. All calls come
+    from the process and thread that called `tune`. A tracker that raises is switched
     off with one warning, and the search goes on.
     """
 

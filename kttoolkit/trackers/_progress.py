@@ -19,6 +19,24 @@ from kttoolkit.results import TrialRecord
 from kttoolkit.trackers._base import SearchInfo, Tracker
 
 _REFRESH_SECONDS = 0.25
+_MAX_RUNNING = 8
+
+
+@dataclass
+class RunningTrial:
+    """How far a trial is.
+
+    Attributes:
+        values: its hyperparameters.
+        split: its training, from 0.
+        n_splits: how many trainings it has.
+        epoch: the epoch that ended last.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    split: int = 0
+    n_splits: int = 0
+    epoch: int = 0
 
 
 @dataclass
@@ -29,11 +47,8 @@ class SearchState:
         info: what the search is.
         counts: status to number of trials.
         best: the best trial so far.
-        trial_id: the trial that runs.
-        values: its hyperparameters.
-        split: its training, from 0.
-        n_splits: how many trainings it has.
-        epoch: the epoch that ended last.
+        running: the trials that run, in the order of their start.
+        at_once: the most trials that ran at a time.
         elapsed: seconds since this run of the search began.
         seconds: wall time of the trials of this run.
     """
@@ -41,13 +56,19 @@ class SearchState:
     info: SearchInfo
     counts: Counter[str] = field(default_factory=Counter)
     best: TrialRecord | None = None
-    trial_id: str = ""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    split: int = 0
-    n_splits: int = 0
-    epoch: int = 0
+    running: dict[str, RunningTrial] = field(default_factory=dict)
+    at_once: int = 1
     elapsed: float = 0.0
     seconds: list[float] = field(default_factory=list)
+
+    def start(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Take note that a trial runs."""
+        self.running[trial_id] = RunningTrial(values)
+        self.at_once = max(self.at_once, len(self.running))
+
+    def trial(self, trial_id: str) -> RunningTrial:
+        """Return how far a trial is."""
+        return self.running.setdefault(trial_id, RunningTrial())
 
     def add(self, record: TrialRecord) -> None:
         """Count a trial that ended."""
@@ -69,7 +90,7 @@ class SearchState:
         if self.info.n_trials is None or not self.seconds:
             return None
         left = max(0, self.info.n_trials - self.n_ended)
-        return left * sum(self.seconds) / len(self.seconds)
+        return left * sum(self.seconds) / len(self.seconds) / self.at_once
 
 
 class ProgressTracker(Tracker):
@@ -104,27 +125,27 @@ class ProgressTracker(Tracker):
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Show the hyperparameters."""
-        state = self._state
-        state.trial_id, state.values = trial_id, values
-        state.split = state.epoch = state.n_splits = 0
+        self._state.start(trial_id, values)
         self._refresh(at_once=True)
 
     def fold_started(self, trial_id: str, split: int, n_splits: int) -> None:
         """Show the fold."""
-        state = self._state
-        state.split, state.n_splits, state.epoch = split, n_splits, 0
+        trial = self._state.trial(trial_id)
+        trial.split, trial.n_splits, trial.epoch = split, n_splits, 0
         self._refresh()
 
     def epoch_ended(
         self, trial_id: str, split: int, epoch: int, logs: Mapping[str, float]
     ) -> None:
         """Show the epoch."""
-        self._state.split, self._state.epoch = split, epoch
+        trial = self._state.trial(trial_id)
+        trial.split, trial.epoch = split, epoch
         self._refresh()
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Show or print the score."""
         state = self._state
+        state.running.pop(record.trial_id, None)
         state.add(record)
         state.seconds.append(record.seconds)
         if self._live is None:
@@ -206,7 +227,7 @@ def display(state: SearchState) -> RenderableType:
         Text(_times(state), style="dim"),
     )
     lines: list[RenderableType] = [grid]
-    lines.append(_labelled("now", _running(state)))
+    lines.extend(map(_labelled, ("now", *[""] * _MAX_RUNNING), _running(state)))
     lines.append(_labelled("best", _best(state)))
     problems = ", ".join(
         f"{state.counts[s]} {s}" for s in ("failed", "skipped") if state.counts[s]
@@ -241,15 +262,24 @@ def _labelled(label: str, text: Text) -> Text:
     return Text.assemble((f"{label:<5}", "dim"), text)
 
 
-def _running(state: SearchState) -> Text:
-    if not state.trial_id:
-        return Text("proposing")
-    text = Text(f"trial {state.trial_id}")
-    if state.n_splits:
-        text.append(f"  fold {state.split + 1}/{state.n_splits}")
-    if state.epoch:
-        text.append(f"  epoch {state.epoch}")
-    return text.append(f"  {_values(state.values)}", style="dim")
+def _running(state: SearchState) -> list[Text]:
+    """Write a line for each trial that runs; the last one counts those left out."""
+    if not state.running:
+        return [Text("proposing")]
+    lines = [_progress(*item) for item in state.running.items()]
+    if len(lines) > _MAX_RUNNING:
+        left_out = len(lines) - _MAX_RUNNING + 1
+        lines[_MAX_RUNNING - 1 :] = [Text(f"and {left_out} more", style="dim")]
+    return lines
+
+
+def _progress(trial_id: str, trial: RunningTrial) -> Text:
+    text = Text(f"trial {trial_id}")
+    if trial.n_splits:
+        text.append(f"  fold {trial.split + 1}/{trial.n_splits}")
+    if trial.epoch:
+        text.append(f"  epoch {trial.epoch}")
+    return text.append(f"  {_values(trial.values)}", style="dim")
 
 
 def _best(state: SearchState) -> Text:

@@ -6,10 +6,8 @@ overrides what it always did and finds folds below.
 """
 
 import json
-import math
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +24,8 @@ from kttoolkit.engine import (
     publish,
     restore,
 )
-from kttoolkit.evaluate import evaluate
-from kttoolkit.exceptions import (
-    KttoolkitError,
-    OversizedModelError,
-    SearchError,
-    TrialError,
-)
+from kttoolkit.evaluate import Outcome, evaluate
+from kttoolkit.exceptions import SearchError
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.results import TrialRecord
@@ -45,21 +38,29 @@ from kttoolkit.scoring import (
     best_index,
 )
 from kttoolkit.trackers import Tracker, Trackers
-from kttoolkit.tuners import _compat
+from kttoolkit.tuners._call import (
+    Call,
+    plan_of,
+    told_by_results,
+    told_by_score,
+    verdict,
+)
+from kttoolkit.tuners._parallel import (
+    Handlers,
+    Parallel,
+    SearchStopped,
+    as_parallel,
+    refuse_what_stays_here,
+    search_in_parallel,
+)
 from kttoolkit.tuners._rows import cut_rows
 from kttoolkit.tuners._trial import (
     TrialObserver,
     as_history,
     named_arguments,
     overrides_build_and_fit,
-    reason,
     record_of,
-    rung_epochs,
 )
-
-
-class SearchStopped(BaseException):
-    """Ends a search between two epochs; not an error of the trial."""
 
 
 class FoldTuner(keras_tuner.Tuner):
@@ -78,6 +79,7 @@ class FoldTuner(keras_tuner.Tuner):
         epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.
         trackers: are told what happens.
         timeout: seconds after which no further epoch is trained, or None.
+        parallel: trials at a time, or an executor; see `kttoolkit.tune`.
         **kwargs: arguments of `keras_tuner.Tuner`.
     """
 
@@ -92,6 +94,7 @@ class FoldTuner(keras_tuner.Tuner):
         epoch_selection: EpochSelection = "per_fold",
         trackers: Sequence[Tracker] = (),
         timeout: float | None = None,
+        parallel: Any = None,
         **kwargs: Any,
     ) -> None:
         if hypermodel is None and _keeps_run_trial(type(self)):
@@ -113,6 +116,7 @@ class FoldTuner(keras_tuner.Tuner):
         self.epoch_selection = epoch_selection
         self.trackers = Trackers(trackers)
         self.timeout = timeout
+        self.parallel: Parallel | None = as_parallel(parallel)
         self.search_seed: int = getattr(oracle, "seed", 0)
         self._shares_folds = getattr(oracle, "has_own_seed", True)
         self._deadline: float | None = None
@@ -121,6 +125,8 @@ class FoldTuner(keras_tuner.Tuner):
         super().__init__(oracle, hypermodel, **kwargs)
         # A resumed search goes on with the seed it was started with.
         self.search_seed = getattr(oracle, "seed", self.search_seed)
+        if self.parallel is not None:
+            refuse_what_stays_here(self, keeps_run_trial=_keeps_run_trial(type(self)))
 
     # -- the search ---
 
@@ -140,7 +146,13 @@ class FoldTuner(keras_tuner.Tuner):
         if self.timeout is not None:
             self._deadline = time.monotonic() + self.timeout
         try:
-            super().search(*fit_args, **fit_kwargs)
+            if self.parallel is None:
+                super().search(*fit_args, **fit_kwargs)
+            else:
+                self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
+                call = self._call(fit_args, fit_kwargs)
+                handlers = Handlers(self._plan, self._end, self._settle)
+                search_in_parallel(self, call, handlers, self._deadline)
         except SearchStopped:
             self.on_search_end()
 
@@ -161,23 +173,53 @@ class FoldTuner(keras_tuner.Tuner):
         """
         if overrides_build_and_fit(self, uses_folds=self._uses_folds):
             return super().run_trial(trial, *fit_args, **fit_kwargs)
-        data, folds, args = None, None, fit_args
-        callbacks = fit_kwargs.pop("callbacks", None) or []
+        call = self._call(fit_args, fit_kwargs)
+        try:
+            outcome = evaluate(
+                call.factory,
+                as_hyperparameters(trial.hyperparameters),
+                call.data,
+                call.folds,
+                self._plan(trial, call.plan),
+                engine=self.engine,
+                observer=TrialObserver(self, trial),
+            )
+        except Exception:
+            trial.hyperparameters = call.asked_for(trial.hyperparameters)
+            raise
+        return self._take(trial, outcome)
+
+    def _call(self, fit_args: tuple[Any, ...], fit_kwargs: Mapping[str, Any]) -> Call:
+        """Make ready what the evaluations of all trials share."""
+        data, folds, args, kwargs = None, None, fit_args, dict(fit_kwargs)
+        callbacks = kwargs.pop("callbacks", None) or []
         if self._uses_folds:
-            inputs, groups, fit_kwargs = named_arguments(fit_args, fit_kwargs)
-            callbacks = fit_kwargs.pop("callbacks", None) or callbacks
+            inputs, groups, kwargs = named_arguments(fit_args, kwargs)
+            callbacks = kwargs.pop("callbacks", None) or callbacks
             data, folds = self._training_data(inputs, groups)
-            fit_kwargs, args = {"verbose": 0, **fit_kwargs}, ()
-        fit_kwargs = {**fit_kwargs, **rung_epochs(trial.hyperparameters.values)}
-        outcome = evaluate(
-            self._factory(),
-            as_hyperparameters(trial.hyperparameters),
-            data,
-            folds,
-            self._plan(trial, args, fit_kwargs, callbacks),
-            engine=self.engine,
-            observer=TrialObserver(self, trial),
+            kwargs, args = {"verbose": 0, **kwargs}, ()
+        plan = FitPlan(
+            objective=self.oracle.objective,
+            seed=self.search_seed,
+            executions=self.executions_per_trial,
+            preprocessor=self.preprocessor,
+            fit_args=args,
+            fit_kwargs=kwargs,
+            callbacks=tuple(callbacks),
         )
+        return Call(self._factory(), data, folds, plan)
+
+    def _plan(self, trial: Any, plan: FitPlan) -> FitPlan:
+        return plan_of(
+            plan,
+            trial.trial_id,
+            trial.hyperparameters.values,
+            attempt=self._attempt(trial),
+            folder_of=self.get_trial_dir,
+        )
+
+    def _take(self, trial: Any, outcome: Outcome) -> list[Any]:
+        """Keep what came of an evaluation."""
         trial.hyperparameters = outcome.hyperparameters
         self._fits[trial.trial_id] = outcome.fits
         values = self._score(outcome.fits).splits[self.oracle.objective.name]
@@ -188,59 +230,42 @@ class FoldTuner(keras_tuner.Tuner):
     def _run_and_update_trial(
         self, trial: Any, *fit_args: Any, **fit_kwargs: Any
     ) -> None:
-        results: Any = self.run_trial(trial, *fit_args, **fit_kwargs)
-        if trial.trial_id in self._fits and isinstance(results, list):
-            score = self._score(self._fits[trial.trial_id])
-            name = self.oracle.objective.name
-            metrics = {
-                metric: value
-                for metric, value in score.means.items()
-                if metric == name or math.isfinite(value)
-            }
-            step = round(sum(score.epochs) / len(score.epochs)) - 1
-        elif results is None and self.oracle.get_trial(trial.trial_id).metrics.exists(
-            self.oracle.objective.name
-        ):
-            warnings.warn(
-                "run_trial should return the metrics; reporting them to "
-                "oracle.update_trial is Keras Tuner's deprecated way.",
-                DeprecationWarning,
-                stacklevel=2,
-            )
-            return
-        else:
-            _compat.validate_trial_results(
-                results, self.oracle.objective, "Tuner.run_trial()"
-            )
-            metrics = _compat.convert_to_metrics_dict(results, self.oracle.objective)
-            step = _compat.get_best_step(results, self.oracle.objective)
-        self.oracle.update_trial(trial.trial_id, metrics, step=step)
+        self._report(trial, self.run_trial(trial, *fit_args, **fit_kwargs))
+
+    def _end(self, trial: Any, outcome: Outcome) -> None:
+        """Take what came of an evaluation elsewhere and tell the oracle."""
+        self._report(trial, self._take(trial, outcome))
+
+    def _report(self, trial: Any, results: Any) -> None:
+        """Tell the oracle what came of a trial."""
+        fits = self._fits.get(trial.trial_id)
+        told = (
+            told_by_score(self._score(fits), self.oracle.objective.name)
+            if fits is not None and isinstance(results, list)
+            else told_by_results(results, self.oracle, trial.trial_id)
+        )
+        if told is not None:
+            self.oracle.update_trial(trial.trial_id, told[0], step=told[1])
 
     def _try_run_and_update_trial(
         self, trial: Any, *fit_args: Any, **fit_kwargs: Any
     ) -> None:
         """Run a trial; whatever it fails of is kept, and the search goes on."""
-        start = time.perf_counter()
         self._fits.pop(trial.trial_id, None)
+        start = time.perf_counter()
+        self._settle(
+            trial,
+            lambda: self._run_and_update_trial(trial, *fit_args, **fit_kwargs),
+            lambda: time.perf_counter() - start,
+        )
+
+    def _settle(
+        self, trial: Any, work: Callable[[], None], seconds: Callable[[], float]
+    ) -> None:
         attempt = self._attempt(trial)
-        message, status = "", "completed"
-        try:
-            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
-            trial.status = "COMPLETED"
-        except keras_tuner.errors.FatalError:
-            raise
-        except OversizedModelError as error:
-            trial.status, status, message = "FAILED", "skipped", reason(error)
-        except keras_tuner.errors.FailedTrialError as error:
-            trial.status, status, message = "FAILED", "failed", reason(error)
-        except KttoolkitError as error:
-            if not isinstance(error, TrialError):
-                raise
-            trial.status, status, message = "INVALID", "failed", reason(error)
-        except Exception as error:
-            trial.status, status, message = "INVALID", "failed", reason(error)
+        trial.status, status, message = verdict(work)
         trial.message = message or None
-        self._write_record(trial, status, message, attempt, time.perf_counter() - start)
+        self._write_record(trial, status, message, attempt, seconds())
 
     def on_trial_begin(self, trial: Any) -> None:
         """Tell the trackers that a trial begins."""
@@ -326,30 +351,6 @@ class FoldTuner(keras_tuner.Tuner):
     def _score(self, fits: tuple[FoldFit, ...]) -> TrialScore:
         return aggregate(
             fits, self.oracle.objective, epoch_selection=self.epoch_selection
-        )
-
-    def _plan(
-        self,
-        trial: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        callbacks: Any,
-    ) -> FitPlan:
-        values = trial.hyperparameters.values
-        parent = values.get("tuner/trial_id")
-        return FitPlan(
-            objective=self.oracle.objective,
-            seed=self.search_seed,
-            attempt=self._attempt(trial),
-            executions=self.executions_per_trial,
-            preprocessor=self.preprocessor,
-            fit_args=args,
-            fit_kwargs=dict(kwargs),
-            callbacks=tuple(callbacks),
-            label=str(trial.trial_id),
-            directory=self.get_trial_dir(trial.trial_id),
-            continue_from=None if parent is None else self.get_trial_dir(parent),
-            keep_last="tuner/epochs" in values,
         )
 
     def _attempt(self, trial: Any) -> int:

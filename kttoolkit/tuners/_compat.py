@@ -75,6 +75,13 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         with released_on_error(self):
             return super().update_trial(trial_id, metrics, step=step)
 
+    def expect(self, trial: Any) -> None:
+        """Take note of what a trial was found to ask for while it still runs."""
+        self.update_space(trial.hyperparameters)
+        self._record_values(trial)
+        self._save_trial(trial)
+        self.save()
+
     def end_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         """Take note that a trial is over, with whatever it failed of."""
         with released_on_error(self):

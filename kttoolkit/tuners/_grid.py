@@ -19,12 +19,18 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
     """Proposes every combination, and knows after a restart where it was.
 
     Keras Tuner's linked list of trials is kept as the plain order it stands for:
-    a trial's next combination goes right behind it.
+    a trial's next combination goes right behind it. A trial is asked for its next
+    combination as soon as it was proposed, and again when it has ended and brought
+    new hyperparameters, so that the order does not depend on how many run at a time.
     """
+
+    _populate_next: list[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._order: list[str] = []
+        # How many hyperparameters a trial had when asked for its next combination.
+        self._n_names: dict[str, int] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Propose the next combination that was not tried."""
@@ -32,14 +38,24 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
             return self._first(trial_id)
         while self._populate_next:
             parent = self._populate_next.pop(0)
-            values = self._get_next_combination(
-                self.trials[parent].hyperparameters.values
-            )
+            known = self.trials[parent].hyperparameters.values
+            self._n_names[parent] = len(known)
+            values = self._get_next_combination(self._completed(known))
             if values is None or self._is_tried_after(parent, values):
                 continue
             self._order.insert(self._order.index(parent) + 1, trial_id)
+            self._populate_next.append(trial_id)
             return {"status": "RUNNING", "values": values}
         return {"status": "IDLE" if self.ongoing_trials else "STOPPED", "values": None}
+
+    def end_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
+        """Take note that a trial is over."""
+        waiting = list(self._populate_next)
+        super().end_trial(trial, *args, **kwargs)
+        trial_id = getattr(trial, "trial_id", trial)
+        n_names = len(self.trials[trial_id].hyperparameters.values)
+        if trial_id in waiting or self._n_names.get(trial_id) == n_names:
+            self._populate_next = waiting
 
     def planned_trials(self) -> int | None:
         """Return the number of combinations, conditional ones where they exist."""
@@ -57,6 +73,15 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         self._populate_next.append(trial_id)
         return {"status": "RUNNING", "values": values}
 
+    def _completed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a trial's values, with defaults for what was found since then."""
+        space = self.get_space()
+        space.values = dict(values)
+        for hp in space.space:
+            if space.is_active(hp):
+                space.values.setdefault(hp.name, hp.default)
+        return dict(space.values)
+
     def _is_tried_after(self, trial_id: str, values: Mapping[str, Any]) -> bool:
         place = self._order.index(trial_id) + 1
         if place == len(self._order):
@@ -70,6 +95,7 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
             **super().get_state(),
             "grid_order": self._order,
             "grid_next": self._populate_next,
+            "grid_names": self._n_names,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -77,6 +103,7 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         super().set_state(state)
         self._order = list(state["grid_order"])
         self._populate_next = list(state["grid_next"])
+        self._n_names = dict(state.get("grid_names", {}))
 
 
 class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
@@ -146,7 +173,8 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
         if self.timeout is None or planned is None or len(self.oracle.end_order) != 1:
             return
         record = TrialRecord.read(Path(self.get_trial_dir(trial.trial_id)))
-        needed = 0.0 if record is None else planned * record.seconds
+        at_once = 1 if self.parallel is None else self.parallel.width
+        needed = 0.0 if record is None else planned * record.seconds / at_once
         if needed > self.timeout:
             warnings.warn(
                 f"The grid of {planned:,} combinations takes about {needed:,.0f} s, as "
