@@ -450,7 +450,7 @@ def test_the_task_may_be_said(blobs, tmp_path):
 # -- refusals ---
 
 REFUSED = [
-    (builders.mlp, {"tune": "standart"}, "tune='standart'. Did you mean 'standard'"),
+    (builders.mlp, {"tune": "standards"}, "tune='standards'. Did you mean 'standard'"),
     (builders.mlp, {"tune": ["lerning_rate"]}, "Did you mean 'learning_rate'"),
     (builders.mlp, {"tune": ["units", "wide"]}, "mixes them. Pass tune='wide' alone"),
     (builders.mlp, {"tune": ["units"], "units": 32}, "units=32 is given. Leave"),

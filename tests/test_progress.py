@@ -1,6 +1,7 @@
 """Progress as it is seen in a terminal, in a log and in a notebook."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -68,8 +69,10 @@ def test_a_line_a_trial_where_there_is_no_terminal():
     tracker.trial_ended(record("1"))
     tracker.search_ended()
     lines = console.file.getvalue().splitlines()
-    assert lines[0].startswith("trial 1/4  val_loss 0.5000")
-    assert "failed: OSError: gone" in lines[1]
+    assert lines[0] == "RandomSearch: 4 trials"
+    assert lines[1].startswith("trial 1/4  val_loss 0.5000")
+    assert re.search(r" s, about \d+:\d\d left  units=8", lines[1])
+    assert "failed: OSError: gone" in lines[2]
 
 
 def test_a_live_display_leaves_the_terminal_as_it_was():

@@ -122,6 +122,8 @@ class ProgressTracker(Tracker):
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
         if self._live is not None:
             self._live.start()
+        elif info.n_trials is not None:
+            self.console.print(f"{info.tuner}: {info.n_trials:,} trials")
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Show the hyperparameters."""
@@ -255,7 +257,10 @@ def trial_line(state: SearchState, record: TrialRecord) -> Text:
             line.append(f"  best {_score(state.best)}")
     else:
         line.append(f"{record.status}: {record.reason}")
-    return line.append(f"  {record.seconds:.1f} s  {_values(record.values)}")
+    line.append(f"  {record.seconds:.1f} s")
+    if state.seconds_left:
+        line.append(f", about {_duration(state.seconds_left)} left")
+    return line.append(f"  {_values(record.values)}")
 
 
 def _labelled(label: str, text: Text) -> Text:
