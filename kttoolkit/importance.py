@@ -179,10 +179,10 @@ def _by_permutation(
 
     x = features(records, ranges)
     y = np.array([record.score for record in records])
-    share = min(1.0, _ENOUGH / len(x))
-    forest = RandomForestRegressor(_TREES, max_samples=share, random_state=seed)
+    n_rows = min(_ENOUGH, len(x))
+    forest = RandomForestRegressor(_TREES, max_samples=n_rows, random_state=seed)
     found = permutation_importance(
-        forest.fit(x, y), x, y, n_repeats=_REPEATS, max_samples=share,
+        forest.fit(x, y), x, y, n_repeats=_REPEATS, max_samples=n_rows,
         random_state=seed,
     )  # fmt: skip
     shares = np.clip(found.importances_mean, 0, None)

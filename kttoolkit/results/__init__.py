@@ -1,5 +1,6 @@
 """Results of a search: opened, tabled and saved without TensorFlow."""
 
+from kttoolkit.results._files import TEST_FILE
 from kttoolkit.results._record import (
     RECORD_FILE,
     SPLITS_FILE,
@@ -8,7 +9,8 @@ from kttoolkit.results._record import (
     TrialRecord,
     read_records,
 )
-from kttoolkit.results._result import TEST_FILE, Trainer, TuneResult, read_result
+from kttoolkit.results._result import TuneResult, read_result
+from kttoolkit.results._trainer import Trainer
 
 __all__ = [
     "RECORD_FILE",

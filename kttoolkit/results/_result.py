@@ -1,32 +1,35 @@
 """The result of a search: frames, the best setting, and models made from it."""
 
-import html
 import importlib
-import shutil
-import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
-from kttoolkit.ranges import Range, Scored, narrowed, ranges_of
+from kttoolkit.ranges import Range, Scored, narrowed
 from kttoolkit.results._compare import comparison_frame, within_one_standard_error
+from kttoolkit.results._files import (
+    TEST_FILE,
+    copy_study,
+    read_ranges,
+    read_rows,
+    read_splits,
+)
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._record import (
-    RECORD_FILE,
-    SPLITS_FILE,
-    STUDY_FILE,
     Study,
     TrialRecord,
     read_records,
 )
+from kttoolkit.results._trainer import Trainer
+from kttoolkit.results._words import as_html, in_words
 
 if TYPE_CHECKING:
     import keras
@@ -35,29 +38,6 @@ if TYPE_CHECKING:
 
     from kttoolkit.importance import Importance
     from kttoolkit.plots import Plotter
-
-TEST_FILE = "test.json"
-
-
-class Trainer(Protocol):
-    """Makes models from a result; it knows the build function and the data."""
-
-    def fit_best(self, result: "TuneResult", x: Any, y: Any, **fit_kwargs: Any) -> Any:
-        """Train the best setting on all rows; return model and preprocessor."""
-
-    def ensemble(self, result: "TuneResult") -> Any:
-        """Average the fold models of the best trial in one model."""
-
-    def evaluate(
-        self, result: "TuneResult", x: Any, y: Any, model: str = "refit"
-    ) -> Any:
-        """Score the retrained best setting on rows that the search never saw."""
-
-    def out_of_fold(self, result: "TuneResult") -> Any:
-        """Predict every row by a model that was not trained on it."""
-
-    def add(self, result: "TuneResult", settings: Any) -> None:
-        """Score further settings as the search scored its own."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +84,7 @@ class TuneResult:
     @cached_property
     def splits(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         """Row numbers (train, test) of each fold, as scikit-learn's `split` yields."""
-        path = self.directory / SPLITS_FILE
-        if not path.exists():
-            raise ResultError(
-                f"Row numbers are kept for searches on arrays, but {path} is missing."
-            )
-        try:
-            with path.open("rb") as stream, np.load(stream) as file:
-                numbers = range((len(file.files) - ("rows" in file)) // 2)
-                return tuple((file[f"train{k}"], file[f"test{k}"]) for k in numbers)
-        except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise StudyFolderError(
-                f"{path} must hold row numbers, but it is damaged: {error}. Restore it "
-                "from a copy."
-            ) from error
+        return read_splits(self.directory)
 
     @property
     def failures(self) -> "pd.Series[int]":
@@ -153,11 +120,8 @@ class TuneResult:
     @cached_property
     def rows(self) -> np.ndarray:
         """Numbers of the rows that trials saw, of shape (n_samples,), sorted."""
-        path = self.directory / SPLITS_FILE
-        if not path.exists():
-            return np.arange(self.study.n_samples)
-        with path.open("rb") as stream, np.load(stream) as file:
-            return np.asarray(file["rows"])
+        found = read_rows(self.directory)
+        return np.arange(self.study.n_samples) if found is None else found
 
     @property
     def best_hyperparameters(self) -> "keras_tuner.HyperParameters":
@@ -170,14 +134,8 @@ class TuneResult:
     @cached_property
     def ranges(self) -> tuple[Range, ...]:
         """The search space, one range a hyperparameter, as the trials knew it."""
-        known: dict[str, Any] = {}
-        for record in self.records:
-            path = self.trial_directory(record) / "trial.json"
-            state = read_json(path) if path.exists() else {}
-            for entry in state.get("hyperparameters", {}).get("space", ()):
-                key = (entry["config"]["name"], entry["config"].get("conditions"))
-                known.setdefault(repr(key), entry)
-        return tuple(ranges_of(known.values()))
+        folders = map(self.trial_directory, self.records)
+        return read_ranges(folders)
 
     def narrowed_space(self, *, keep: float = 0.2) -> "keras_tuner.HyperParameters":
         """Return the search space cut around the best trials, for a further search.
@@ -471,26 +429,7 @@ class TuneResult:
         Raises:
             StudyFolderError: if something is there already.
         """
-        target = Path(directory)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise StudyFolderError(
-                f"A result is saved to an empty folder, but {target} is none. Choose "
-                "another one."
-            )
-        target.mkdir(parents=True, exist_ok=True)
-        for name in (STUDY_FILE, SPLITS_FILE, TEST_FILE):
-            if (self.directory / name).exists():
-                shutil.copy2(self.directory / name, target / name)
-        for record in self.records:
-            source = self.trial_directory(record)
-            folder = target / source.name
-            folder.mkdir()
-            is_best = record.score == record.score and record is self.best_trial
-            for path in source.iterdir():
-                is_wanted = is_best or path.name in {RECORD_FILE, "trial.json"}
-                if is_wanted and path.is_file():
-                    shutil.copy2(path, folder / path.name)
-        return target
+        return copy_study(self, Path(directory))
 
     # -- in words ---
 
@@ -500,44 +439,13 @@ class TuneResult:
         Returns:
             Objective, best score with its spread, the best setting, counts.
         """
-        counts = Counter(record.status for record in self.records)
-        told = ", ".join(
-            f"{counts[s]} {s}" for s in ("completed", "failed", "skipped") if counts[s]
-        )
-        lines = [
-            f"{self.study.tuner}: {len(self.records)} trials ({told or 'none ended'})"
-        ]
-        if counts["completed"]:
-            best = self.best_trial
-            values = ", ".join(
-                f"{k}={_shown(v)}" for k, v in best.values.items() if _is_asked(k)
-            )
-            lines += [
-                f"best {self.study.objective}: {best.score:.4f} ± {best.std:.4f} "
-                f"over {len(best.fits) or 1} trainings ({self.study.cv})",
-                f"best setting: {values} (trial {best.trial_id})",
-                f"epochs to retrain: {self.best_epochs}",
-            ]
-        if self.test_metrics:
-            shown = ", ".join(f"{k} {v:.4f}" for k, v in self.test_metrics.items())
-            lines.append(f"untouched test rows ({self.study.n_test}): {shown}")
-        lines.append(f"study folder: {self.directory}")
-        return "\n".join(lines)
+        return in_words(self)
 
     def __repr__(self) -> str:
         return f"<TuneResult {self.summary()}>"
 
     def _repr_html_(self) -> str:
-        objective = self.study.objective
-        columns = [
-            c
-            for c in map(str, self.trials)
-            if c in {"rank", "trial", f"mean_{objective}", f"std_{objective}"}
-            or (c.startswith("param_") and _is_asked(c.removeprefix("param_")))
-        ]
-        table = self.trials.sort_values("rank")[columns].head(10)
-        rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
-        return f"<pre>{html.escape(self.summary())}</pre>{rows}"
+        return as_html(self)
 
     def _first_reason(self) -> str:
         reasons = [record.reason for record in self.records if record.reason]
@@ -579,12 +487,3 @@ def _above(room: str) -> Any:
         The module.
     """
     return importlib.import_module(f"kttoolkit.{room}")
-
-
-def _is_asked(name: str) -> bool:
-    """Tell a user's hyperparameter from Hyperband's own notes."""
-    return not name.startswith("tuner/")
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
