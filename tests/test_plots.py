@@ -5,6 +5,7 @@ import math
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from test_importance import ask as four
 from test_importance import bowl, write
@@ -16,7 +17,8 @@ from kttoolkit.importance import importance
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-NAMES = ["history", "slice", "curves", "folds", "importance"]
+NAMES = ["history", "slice", "curves", "folds", "importance", "gap",
+         "parallel_coordinates"]  # fmt: skip
 
 
 def every_kind(hp):
@@ -76,11 +78,11 @@ def drawn(axes):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_picture_is_drawn(name, result):
     ax = drawn(getattr(result.plot, name)())
-    assert ax.get_xlabel()
+    assert ax.get_xlabel() or ax.get_xticklabels()
     assert ax.has_data()
 
 
-@pytest.mark.parametrize("name", ["history", "slice", "curves", "folds"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "importance"])
 @pytest.mark.parametrize("n", [1, 2, 250])
 def test_results_of_all_sizes(name, n, tmp_path):
     few = with_folds(write(tmp_path, n, bowl))
@@ -211,3 +213,143 @@ def test_pictures_need_no_tensorflow(result):
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def gap_of(train, validation, epochs, chosen):
+    """One trial with these curves in every fold."""
+    from kttoolkit.results import Study, TrialRecord, TuneResult
+    from kttoolkit.scoring import FoldFit
+
+    fits = tuple(
+        FoldFit(
+            k, k, 0, 0, {"loss": train, "val_loss": validation}, n_train=8, n_test=4
+        )
+        for k in range(2)
+    )
+    record = TrialRecord(
+        "0", {}, "completed", objective="val_loss", direction="min",
+        metrics={"val_loss": validation[chosen - 1]}, epochs=(chosen,) * 2, fits=fits,
+        splits={"val_loss": (validation[chosen - 1],) * 2},
+    )  # fmt: skip
+    assert len(train) == epochs
+    study = Study("RandomSearch", "val_loss", "min", 0, "KFold(2)", 2)
+    return plots.gap_frame(TuneResult("x", study, (record,), {})).iloc[0]
+
+
+def test_the_gap_is_told_in_words():
+    over = gap_of((1.0, 0.5, 0.1), (1.0, 0.8, 0.9), 3, chosen=2)
+    assert (over["train"], over["validation"]) == (0.5, 0.8)
+    assert over["gap"] == pytest.approx(0.3)
+    assert over["verdict"] == "overfits"
+    assert gap_of((1.0, 0.9), (0.9, 0.8), 2, chosen=2)["verdict"] == "trains on"
+    assert gap_of((1.0, 0.9), (0.7, 0.8), 2, chosen=1)["verdict"] == "fits"
+
+
+def test_a_gap_needs_a_counterpart_in_training(tmp_path):
+    found = write(tmp_path, 3, bowl)
+    study = dataclasses.replace(found.study, objective="loss")
+    with pytest.raises(ResultError, match="'loss' has no counterpart"):
+        plots.gap_frame(dataclasses.replace(found, study=study))
+
+
+def test_coordinates_by_hand(result):
+    frame = plots.parallel_coordinates_frame(result, names=["learning_rate", "kind"])
+    rates = np.log([r.values["learning_rate"] for r in result.records
+                    if r.status == "completed"])  # fmt: skip
+    expected = (rates - rates.min()) / (rates.max() - rates.min())
+    np.testing.assert_allclose(frame["learning_rate"], expected)
+    assert set(frame["kind"]) == {0.0, 0.5, 1.0}
+    beta = plots.parallel_coordinates_frame(result, names=["beta"])["beta"]
+    assert beta.isna().any()
+
+
+def test_rounds_of_a_coarse_to_fine_search(tmp_path):
+    found = write(tmp_path, 9, bowl)
+    with pytest.raises(ResultError, match="has rounds, but this one was a RandomS"):
+        found.plot.rounds()
+    records = tuple(
+        dataclasses.replace(
+            record, values={**record.values, "tuner/round": 1 + number // 3}
+        )
+        for number, record in enumerate(found.records)
+    )
+    found = dataclasses.replace(found, records=records)
+    frame = plots.rounds_frame(found, names=["learning_rate"])
+    assert list(frame["round"]) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    axes = found.plot.rounds()
+    drawn(axes)
+    assert axes[0].get_xscale() == "log"
+    labels = [tick.get_text() for tick in axes[0].get_yticklabels()]
+    assert labels == ["round 1", "round 2", "round 3"]
+
+
+# -- predictions ---
+
+
+def of_classes(n=200, n_classes=2):
+    rng = np.random.default_rng(0)
+    chances = rng.dirichlet(np.ones(n_classes), size=n)
+    target = np.array([rng.choice(n_classes, p=row) for row in chances])
+    names = np.array([f"class <{k}>" for k in range(n_classes)], dtype=object)
+    frame = pd.DataFrame({"row": range(n), "split": 0})
+    frame["target"] = names[target]
+    frame["prediction"] = names[chances.argmax(axis=1)]
+    for name, column in zip(names, chances.T, strict=True):
+        frame[f"probability_{name}"] = column
+    return frame
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 20])
+def test_confusion_is_scikit_learns(n_classes):
+    from sklearn.metrics import confusion_matrix
+
+    predictions = of_classes(n_classes=n_classes)
+    frame = plots.confusion_frame(predictions)
+    labels = [f"class <{k}>" for k in range(n_classes)]
+    expected = confusion_matrix(
+        predictions["target"], predictions["prediction"], labels=labels
+    )
+    np.testing.assert_array_equal(frame, expected)
+    assert drawn(plots.plot_confusion(predictions)).get_ylabel() == "true class"
+
+
+def test_honest_probabilities_lie_on_the_diagonal():
+    frame = plots.calibration_frame(of_classes(20_000))
+    np.testing.assert_allclose(frame["predicted"], frame["observed"], atol=0.05)
+    assert frame["n"].sum() == 20_000
+    assert "class <1>" in drawn(plots.plot_calibration(of_classes())).get_xlabel()
+
+
+def test_residuals_by_hand():
+    predictions = pd.DataFrame(
+        {"row": [0, 1, 2], "split": 0, "target": [1.0, 2.0, 3.0],
+         "prediction": [1.5, 2.0, 2.0]}
+    )  # fmt: skip
+    frame = plots.residuals_frame(predictions)
+    assert list(frame["residual"]) == [-0.5, 0.0, 1.0]
+    assert drawn(plots.plot_residuals(predictions)).has_data()
+
+
+def test_predictions_of_another_kind_are_refused():
+    regression = pd.DataFrame(
+        {"row": [0], "split": [0], "target": [1.0], "prediction": [1.0]}
+    )
+    with pytest.raises(ResultError, match=r"drawn for classes.*residuals"):
+        plots.confusion_frame(regression)
+    with pytest.raises(ResultError, match="two classes, but got 3"):
+        plots.calibration_frame(of_classes(n_classes=3))
+    with pytest.raises(ResultError, match="got predictions of classes"):
+        plots.residuals_frame(of_classes())
+
+
+def test_a_search_s_own_predictions(blobs, build, tmp_path):
+    import kttoolkit
+
+    x, y = blobs
+    result = kttoolkit.tune(
+        build, x, np.where(y == 1, "yes", "no"), tuner=[{"units": 4}], cv=2,
+        max_epochs=1, seed=0, verbose=0, directory=tmp_path,
+    )  # fmt: skip
+    ax = drawn(result.plot.confusion())
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no", "yes"]
+    assert drawn(result.plot.calibration()).has_data()

@@ -5,21 +5,47 @@
 
 from kttoolkit.plots._curves import curves_frame, plot_curves
 from kttoolkit.plots._folds import folds_frame, plot_folds
+from kttoolkit.plots._gap import gap_frame, plot_gap
 from kttoolkit.plots._history import history_frame, plot_history
 from kttoolkit.plots._importance import importance_frame, plot_importance
+from kttoolkit.plots._parallel_coordinates import (
+    parallel_coordinates_frame,
+    plot_parallel_coordinates,
+)
 from kttoolkit.plots._plotter import Plotter
+from kttoolkit.plots._predictions import (
+    calibration_frame,
+    confusion_frame,
+    plot_calibration,
+    plot_confusion,
+    plot_residuals,
+    residuals_frame,
+)
+from kttoolkit.plots._rounds import plot_rounds, rounds_frame
 from kttoolkit.plots._slice import plot_slice, slice_frame
 
 __all__ = [
     "Plotter",
+    "calibration_frame",
+    "confusion_frame",
     "curves_frame",
     "folds_frame",
+    "gap_frame",
     "history_frame",
     "importance_frame",
+    "parallel_coordinates_frame",
+    "plot_calibration",
+    "plot_confusion",
     "plot_curves",
     "plot_folds",
+    "plot_gap",
     "plot_history",
     "plot_importance",
+    "plot_parallel_coordinates",
+    "plot_residuals",
+    "plot_rounds",
     "plot_slice",
+    "residuals_frame",
+    "rounds_frame",
     "slice_frame",
 ]

@@ -8,8 +8,16 @@ from matplotlib.axes import Axes
 from kttoolkit.importance import Method
 from kttoolkit.plots._curves import plot_curves
 from kttoolkit.plots._folds import plot_folds
+from kttoolkit.plots._gap import plot_gap
 from kttoolkit.plots._history import plot_history
 from kttoolkit.plots._importance import plot_importance
+from kttoolkit.plots._parallel_coordinates import plot_parallel_coordinates
+from kttoolkit.plots._predictions import (
+    plot_calibration,
+    plot_confusion,
+    plot_residuals,
+)
+from kttoolkit.plots._rounds import plot_rounds
 from kttoolkit.plots._slice import plot_slice
 from kttoolkit.results import TuneResult
 
@@ -49,6 +57,37 @@ class Plotter:
     def folds(self, *, top: int = 5, ax: Axes | None = None) -> Axes:
         """Draw the fold scores of the best trials; see `plot_folds`."""
         return plot_folds(self.result, top=top, ax=ax)
+
+    def gap(self, *, top: int = 8, ax: Axes | None = None) -> Axes:
+        """Draw training against validation, with a verdict; see `plot_gap`."""
+        return plot_gap(self.result, top=top, ax=ax)
+
+    def parallel_coordinates(
+        self, *, names: Sequence[str] | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Draw one line a trial; see `plot_parallel_coordinates`."""
+        return plot_parallel_coordinates(self.result, names=names, ax=ax)
+
+    def rounds(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        axes: Sequence[Axes] | None = None,
+    ) -> list[Axes]:
+        """Draw where each round looked, coarse to fine; see `plot_rounds`."""
+        return plot_rounds(self.result, names=names, axes=axes)
+
+    def confusion(self, *, ax: Axes | None = None) -> Axes:
+        """Draw how often classes were taken for others; see `plot_confusion`."""
+        return plot_confusion(self.result, ax=ax)
+
+    def calibration(self, *, ax: Axes | None = None) -> Axes:
+        """Draw probabilities against what came true; see `plot_calibration`."""
+        return plot_calibration(self.result, ax=ax)
+
+    def residuals(self, *, ax: Axes | None = None) -> Axes:
+        """Draw how far predictions are off; see `plot_residuals`."""
+        return plot_residuals(self.result, ax=ax)
 
     def importance(
         self, *, method: Method = "permutation", seed: int = 0, ax: Axes | None = None

@@ -79,7 +79,7 @@ def plot_slice(
     """
     ranges = varied_ranges(result, names)[: None if names else _MOST]
     frame = slice_frame(result, names=[one.name for one in ranges])
-    drawn = _axes(axes, len(ranges))
+    drawn = axes_for(axes, len(ranges))
     numbers = frame["number"].max() if len(frame) else 1
     for one, ax in zip(ranges, drawn, strict=False):
         part = frame[frame["hyperparameter"] == one.name]
@@ -132,7 +132,19 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
     return varied or list(known.values())
 
 
-def _axes(axes: Sequence[Axes] | None, count: int) -> list[Axes]:
+def axes_for(axes: Sequence[Axes] | None, count: int) -> list[Axes]:
+    """Return axes to draw on, one for each hyperparameter.
+
+    Args:
+        axes: the user's, or None for a new figure.
+        count: how many are needed.
+
+    Returns:
+        As many axes.
+
+    Raises:
+        ResultError: if there are not enough.
+    """
     if axes is not None:
         found = list(np.ravel(np.asarray(axes, dtype=object)))
         if len(found) < count:

@@ -1,0 +1,134 @@
+"""All hyperparameters of all trials at once: one line a trial."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from kttoolkit.plots._slice import varied_ranges
+from kttoolkit.plots._style import axes_or_new, completed, score_label, shortened
+from kttoolkit.ranges import Range
+from kttoolkit.results import TuneResult
+
+_MOST = 10
+_MANY = 200
+
+
+def parallel_coordinates_frame(
+    result: TuneResult, *, names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return each trial's values as places between 0 and 1, each on its own scale.
+
+    Args:
+        result: of a search.
+        names: of hyperparameters; those that differ between trials if left out, at
+            most ten.
+
+    Returns:
+        One row a completed trial: `trial`, `score`, and a place for each
+        hyperparameter, missing where a trial does not have it.
+
+    Raises:
+        ResultError: if a name is unknown, or no trial completed.
+    """
+    ranges = varied_ranges(result, names)[: None if names else _MOST]
+    trials = [record for _, record in completed(result)]
+    columns: dict[str, object] = {
+        "trial": [record.trial_id for record in trials],
+        "score": [record.score for record in trials],
+    }
+    for one in ranges:
+        places = np.array([_place(one, r.values.get(one.name)) for r in trials])
+        low, high = np.nanmin(places), np.nanmax(places)
+        columns[one.name] = (places - low) / ((high - low) or 1.0)
+    return pd.DataFrame(columns)
+
+
+def plot_parallel_coordinates(
+    result: TuneResult,
+    *,
+    names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one line a trial through all of its hyperparameters, darker the better.
+
+    Args:
+        result: of a search.
+        names: of hyperparameters, in the order to draw them; those that differ
+            between trials if left out, at most ten.
+        ax: where to draw; a new figure if left out.
+
+    Returns:
+        The axes. Lines of bad trials are pale and lie behind those of good ones;
+        where a trial does not have a hyperparameter, its line is broken.
+
+    Raises:
+        ResultError: if a name is unknown, or no trial completed.
+
+    Example:
+        >>> result.plot.parallel_coordinates()  # doctest: +SKIP
+    """
+    frame = parallel_coordinates_frame(result, names=names)
+    drawn = list(map(str, frame.columns[2:]))
+    ranges = {one.name: one for one in varied_ranges(result, names)}
+    ax = axes_or_new(ax, size=(1.6 + 1.15 * len(drawn), 4.0))
+    sign = 1.0 if result.study.direction == "max" else -1.0
+    order = frame.assign(better=sign * frame["score"]).sort_values("better")
+    ranks = np.linspace(0.08, 1.0, len(order))
+    columns = np.arange(len(drawn))
+    lines = [np.column_stack([columns, row]) for row in order[drawn].to_numpy(float)]
+    # Dark is good, whichever direction that is.
+    cmap = mpl.colormaps["viridis_r" if sign > 0 else "viridis"]
+    norm = mpl.colors.Normalize(frame["score"].min(), frame["score"].max())
+    colors = mpl.cm.ScalarMappable(norm, cmap)
+    ax.add_collection(
+        LineCollection(
+            lines, colors=colors.to_rgba(order["score"].to_numpy()),
+            linewidths=0.6 + 1.6 * ranks**4,
+            alpha=0.9 if len(order) < _MANY else 0.4,
+        )
+    )  # fmt: skip
+    for column in range(len(drawn)):
+        ax.axvline(column, color="black", linewidth=0.6, zorder=0)
+    _label(ax, result, [ranges[name] for name in drawn])
+    bar = ax.figure.colorbar(colors, ax=ax, pad=0.02)
+    bar.set_label(score_label(result))
+    return ax
+
+
+def _place(one: Range, value: object) -> float:
+    if value is None:
+        return np.nan
+    if one.is_numeric and one.scale != "ordered":
+        return one.to_scale(float(value))  # type: ignore[arg-type]
+    known = list(one.values)
+    return float(known.index(value)) if value in known else float(len(known))
+
+
+def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
+    """Write the ends of each axis, or each choice."""
+    names = [shortened(one.name, 16) for one in ranges]
+    turn = 20 if len(names) > 5 else 0
+    ax.set_xticks(range(len(ranges)), names, rotation=turn,
+                  ha="right" if turn else "center")  # fmt: skip
+    ax.set_yticks([])
+    ax.set_xlim(-0.25, len(ranges) - 0.75)
+    ax.set_ylim(-0.05, 1.05)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    trials = [record.values for _, record in completed(result)]
+    for column, one in enumerate(ranges):
+        used = [values[one.name] for values in trials if one.name in values]
+        places = np.array([_place(one, value) for value in used])
+        low, span = places.min(), (places.max() - places.min()) or 1.0
+        told = dict(zip(((places - low) / span).round(6), used, strict=True))
+        if one.is_numeric:
+            told = {place: told[place] for place in (min(told), max(told))}
+        for place, value in told.items():
+            text = f"{value:.3g}" if isinstance(value, float) else shortened(value, 12)
+            ax.annotate(
+                text, (column, place), (3, 0), textcoords="offset points", fontsize=8,
+                va="center", bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1},
+            )  # fmt: skip
