@@ -336,6 +336,15 @@ def test_both_engines_agree_on_the_widest_space(family, tmp_path):
     pd.testing.assert_frame_equal(*curves, rtol=2e-4, atol=1e-5)
 
 
+def test_retraining_without_validation_rows_does_not_wait_for_them(blobs, tmp_path):
+    """Keras would warn, and warnings are errors here."""
+    x, y = blobs
+    builder = builders.mlp(tune=["learning_rate"], early_stopping=1)
+    result = search(builder, x, y, tmp_path, max_epochs=3)
+    history = result.fit_best(epochs=4).history.history
+    assert len(history["loss"]) == 4
+
+
 def test_epochs_may_be_searched(blobs, tmp_path):
     """A trial trains for as long as it says, within the search's own limit."""
     x, y = blobs

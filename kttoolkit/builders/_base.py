@@ -196,13 +196,19 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         return bool({"class_weight"} & {*self.tuned, *self.fixed})
 
     def fit_arguments(
-        self, hp: keras_tuner.HyperParameters, given: Mapping[str, Any]
+        self,
+        hp: keras_tuner.HyperParameters,
+        given: Mapping[str, Any],
+        *,
+        validates: bool = True,
     ) -> dict[str, Any]:
         """Complete the arguments of `fit` by what the trial says.
 
         Args:
             hp: the trial's hyperparameters.
             given: arguments of `fit` by name.
+            validates: whether there are rows to validate on; without them training
+                goes on for all of its epochs.
 
         Returns:
             All of them.
@@ -220,6 +226,8 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             arguments["epochs"] = min(epochs, given.get("epochs") or epochs)
         if "early_stopping" in {*self.tuned, *self.fixed}:
             stopping = self._early_stopping(ask)
+            if not validates:
+                return arguments
             arguments["callbacks"] = [*(given.get("callbacks") or ()), stopping]
         return arguments
 
@@ -238,7 +246,11 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         Returns:
             The history.
         """
-        arguments = self.fit_arguments(hp, kwargs)
+        validates = any(
+            kwargs.get(name) is not None
+            for name in ("validation_data", "validation_split")
+        )
+        arguments = self.fit_arguments(hp, kwargs, validates=validates)
         if self.has_own_fit:
             y = args[1] if len(args) > 1 else kwargs.get("y")
             weights = self._class_weight(self._ask(hp), y)
