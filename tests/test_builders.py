@@ -110,6 +110,12 @@ def test_describe_takes_any_build_function_and_escapes_names():
     assert "<b>" not in told._repr_html_()
 
 
+def test_a_narrowed_space_can_be_described():
+    hp = HyperParameters()
+    hp.Float("rate", 1e-3, 1e-2, sampling="log")
+    assert builders.describe(hp).frame["range"][0] == "0.001 to 0.01"
+
+
 def test_the_grid_of_conditional_choices_is_counted_as_it_is_walked(tmp_path):
     def build(hp):
         kind = hp.Choice("kind", ["a", "b", "c"])

@@ -154,6 +154,17 @@ def a_seed_of_zero_is_a_seed(lib, tmp_path):
 
 
 @fault
+def neighbouring_seeds_draw_other_values(lib, tmp_path):
+    drawn = [
+        {v["a"] for v in propose(
+            oracle_of(lib.RandomSearch, one_float, tmp_path / str(seed), seed=seed),
+            lambda v: v["a"], 5)}
+        for seed in (1, 2)
+    ]  # fmt: skip
+    assert not drawn[0] & drawn[1]
+
+
+@fault
 def the_same_seed_gives_the_same_scores(lib, tmp_path):
     scores = [_score_with_seed(lib, tmp_path / str(run)) for run in range(2)]
     assert scores[0] == scores[1]

@@ -40,8 +40,9 @@ def describe(build: Any) -> SpaceDescription:
 
     Args:
         build: a builder of `kttoolkit.builders`, with or without its data (batch
-            sizes and depths may depend on those), a `keras_tuner.HyperModel` or a
-            function `hp -> model`.
+            sizes and depths may depend on those), a `keras_tuner.HyperModel`, a
+            function `hp -> model`, or hyperparameters, such as
+            `TuneResult.narrowed_space` returns.
 
     Returns:
         A table that prints itself.
@@ -57,8 +58,11 @@ def describe(build: Any) -> SpaceDescription:
     if isinstance(build, Builder) and build.shapes is None:
         build = build.for_shapes(build.example)
     hp = HyperParameters()
-    make = build.build if isinstance(build, keras_tuner.HyperModel) else build
-    make(hp)
+    if isinstance(build, keras_tuner.HyperParameters):
+        hp.merge(build)
+    else:
+        make = build.build if isinstance(build, keras_tuner.HyperModel) else build
+        make(hp)
     ranges = ranges_of(hp.get_config()["space"])
     columns = ["name", "scale", "range", "grid", "default", "active"]
     frame = pd.DataFrame([_row(one) for one in ranges], columns=columns)

@@ -157,7 +157,7 @@ def nested_cross_validate(
             take(_indexable(y), fold.train),
             cv=inner,
             task=task,
-            seed=seed + number,
+            seed=_seed_of(seed, number),
             directory=parent,
             project_name=f"outer{number}",
             resume=resume and (parent / f"outer{number}").exists(),
@@ -174,6 +174,11 @@ def nested_cross_validate(
     return NestedResult(
         pd.DataFrame(rows), tuple(results), study.objective, study.direction
     )
+
+
+def _seed_of(seed: int, number: int) -> int:
+    sequence = np.random.SeedSequence(seed, spawn_key=(number,))
+    return int(sequence.generate_state(1)[0] >> 1)
 
 
 def _outer_folds(outer: Any, known: TrainingData, seed: int) -> Folds:

@@ -45,12 +45,12 @@ def narrowed(
 
     A range is cut to the values of the best trials and as much beyond them as these
     lie apart, on its own scale. Where the best value of all lies at an edge, the
-    range is widened there by a quarter of its new width, for the optimum may lie
-    outside: numbers that were positive stay so, and shares stay below 1. The kept
-    range is never a point, and its default is the best value. Of a choice without
-    order, values are dropped that are clearly worse: tried three times or more, not
-    among the best trials, and worse on average than the best value by two standard
-    errors.
+    range is widened there, by a step or by a quarter of its new width, for the
+    optimum may lie outside: numbers that were positive stay so, and shares stay below
+    1. The kept range is never a point, and its default is the best value. Of a choice
+    without order, values are dropped that are clearly worse: tried three times or
+    more, not among the best trials, and worse on average than the best value by two
+    standard errors.
 
     Args:
         space: configurations of the hyperparameters, as Keras Tuner writes them.
@@ -119,8 +119,9 @@ def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
         (abs(winner - edge) <= _EDGE * whole and one.step <= 0) or winner == edge
         for edge in (start, end)
     )
-    low = start - _WIDER * width if at_low else max(low, start)
-    high = end + _WIDER * width if at_high else min(high, end)
+    wider = one.step_on_scale or _WIDER * width
+    low = start - wider if at_low else max(low, start)
+    high = end + wider if at_high else min(high, end)
     return low, high
 
 

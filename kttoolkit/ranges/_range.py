@@ -54,6 +54,11 @@ class Range:
         is_even = self.scale in {"linear", "log", "one_minus_log"}
         return self.kind == "Choice" and is_even and len(self.values) >= _LONG
 
+    @property
+    def step_on_scale(self) -> float:
+        """Distance of two values on the scale; 0 for any value."""
+        return math.log(self.step) if self.step and self.scale == "log" else self.step
+
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Tell whether a trial with these values has it.
 

@@ -50,7 +50,10 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         self.has_own_seed = seed is not None
         if seed is not None:
             # Keras Tuner takes a seed of 0 for none.
-            self.seed = self._seed_state = seed
+            self.seed = seed
+            # It draws each value with a generator of its own, seeded by counting on
+            # from here: without a leap, neighbouring seeds would share their draws.
+            self._seed_state = _leap(seed)
         self.hyperparameters = as_hyperparameters(self.hyperparameters)
         self._display = Display(oracle=self)
 
@@ -156,6 +159,11 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         """Restore what `get_state` gave."""
         super().set_state(state)
         self.hyperparameters = as_hyperparameters(self.hyperparameters)
+
+
+def _leap(seed: int) -> int:
+    """Bring neighbouring seeds far apart."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
 
 
 class Display(kt_oracle.Display):  # type: ignore[misc]
