@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--target", metavar="COLUMN", help="name or number of the column to predict"
     )
     tune.add_argument("--task", choices=("classification", "regression"))
-    tune.add_argument("--tune", choices=_LEVELS, default="standard",
+    tune.add_argument("--tune", choices=_LEVELS, default="essential",
                       help="how much is searched")  # fmt: skip
     tune.add_argument("--tuner", choices=_TUNERS, default="hyperband")
     tune.add_argument("--cv", type=int, default=5, metavar="K", help="folds")

@@ -45,8 +45,6 @@ import pandas as pd
 SEEDS = {"pima_diabetes": 10, "boston_housing": 10, "auto_mpg": 5, "digits": 4}
 COMPARED = ("pima_diabetes", "boston_housing")
 WIDE = (1e-6, 10.0)
-# Keras Tuner counts on from the seed, one for each value drawn: searches with
-# neighbouring seeds would try nearly the same settings.
 SEEDS_APART = 1000
 SCORES = ("search", "fresh", "fresh, epochs fixed")
 
