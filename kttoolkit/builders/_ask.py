@@ -100,7 +100,8 @@ def _check_name(name: str, known: Sequence[str], given: str) -> None:
         return
     close = difflib.get_close_matches(str(name), known, 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    names = sorted(set(known) - set(LEVELS))
+    levels = f", levels of tune= are {list(LEVELS)}" if len(names) < len(known) else ""
     raise SearchSpaceError(
-        f"Hyperparameters of this builder are {sorted(set(known))}, but got {given}."
-        f"{hint}"
+        f"Hyperparameters of this builder are {names}{levels}, but got {given}.{hint}"
     )

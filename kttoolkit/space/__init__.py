@@ -24,16 +24,15 @@ from kttoolkit.space._images import (
 )
 from kttoolkit.space._loss import SparseLoss, loss
 from kttoolkit.space._optimizer import (
-    OPTIMIZERS,
     adam_betas,
     clipnorm,
     clipvalue,
     epsilon,
     learning_rate,
     momentum,
-    optimizer,
     weight_decay,
 )
+from kttoolkit.space._optimizer_choice import OPTIMIZERS, optimizer
 from kttoolkit.space._scales import (
     choice,
     integer,
