@@ -232,6 +232,7 @@ def _run(
             planned,
             str(folder),
             read_records(folder),
+            arguments.get("epochs"),
         )
     )
     if problem.folds is None:

@@ -18,7 +18,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 NAMES = ["history", "slice", "curves", "folds", "importance", "gap",
-         "parallel_coordinates"]  # fmt: skip
+         "parallel_coordinates", "contours"]  # fmt: skip
 
 
 def every_kind(hp):
@@ -101,14 +101,20 @@ def test_a_maximised_objective(name, tmp_path):
 def test_one_hyperparameter(name, tmp_path):
     found = write(tmp_path, 12, lambda v: v["rate"], ask=lambda hp: hp.Float(
         "rate", 0.0, 1.0))  # fmt: skip
+    if name == "contours":
+        with pytest.raises(ResultError, match=r"two hyperparameters.*\['rate'\]"):
+            found.plot.contours()
+        return
     assert drawn(getattr(found.plot, name)()).has_data()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_users_axes_are_drawn_on(name, result):
-    if name == "slice":
-        _, axes = plt.subplots(1, 2)
-        found = result.plot.slice(names=["learning_rate", "kind"], axes=axes)
+    if name in {"slice", "contours"}:
+        _, axes = plt.subplots(1, 2 if name == "slice" else 1, squeeze=False)
+        names = ["learning_rate", "kind"]
+        found = getattr(result.plot, name)(names=names, axes=axes)
+        axes = axes.ravel()
         assert found == list(axes)
         return
     _, ax = plt.subplots()
@@ -162,7 +168,7 @@ def test_slices_are_on_the_hyperparameter_s_scale(result):
 
 def test_too_few_axes_are_refused(result):
     _, ax = plt.subplots()
-    with pytest.raises(ResultError, match="axes for 2 hyperparameters, but got 1"):
+    with pytest.raises(ResultError, match="axes for 2 panels, but got 1"):
         result.plot.slice(names=["units", "kind"], axes=[ax])
 
 
@@ -281,6 +287,94 @@ def test_rounds_of_a_coarse_to_fine_search(tmp_path):
     assert axes[0].get_xscale() == "log"
     labels = [tick.get_text() for tick in axes[0].get_yticklabels()]
     assert labels == ["round 1", "round 2", "round 3"]
+
+
+def test_contours_by_hand(tmp_path):
+    """Trials at the same place are averaged; the surface lies on the scales."""
+    found = write(tmp_path, 40, bowl)
+    frame = plots.contours_frame(found, names=["units", "kind"])
+    cell = frame.iloc[0]
+    there = [
+        record.score
+        for record in found.records
+        if (record.values["units"], record.values["kind"]) == (cell["x"], cell["y"])
+    ]
+    assert cell["n_trials"] == len(there) > 1
+    assert cell["score"] == pytest.approx(np.mean(there))
+    assert frame["n_trials"].sum() == 40
+    (ax,) = found.plot.contours(names=["learning_rate", "units"])
+    drawn(ax)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    (surface,) = (c for c in ax.collections if hasattr(c, "levels"))
+    rates = [record.values["learning_rate"] for record in found.records]
+    corners = np.concatenate([path.vertices for path in surface.get_paths()])
+    assert corners[:, 0].min() == pytest.approx(min(rates), rel=0.2)
+    assert corners[:, 0].max() == pytest.approx(max(rates), rel=0.2)
+
+
+def test_trials_on_a_line_span_no_surface(tmp_path):
+    def ask(hp):
+        hp.Float("a", 0.0, 1.0)
+        hp.Float("b", 0.0, 1.0)
+
+    found = write(tmp_path, 8, lambda v: v["a"], ask=ask)
+    records = tuple(
+        dataclasses.replace(record, values={"a": 0.1 * k, "b": 0.2 * k})
+        for k, record in enumerate(found.records)
+    )
+    (ax,) = dataclasses.replace(found, records=records).plot.contours()
+    assert drawn(ax).has_data()
+
+
+def climbing():
+    """Two brackets: of three settings one climbs, of two none."""
+    from kttoolkit.results import Study, TrialRecord, TuneResult
+
+    def trial(number, score, bracket, rung, epochs, parent=None, **kwargs):
+        values = {"tuner/epochs": epochs, "tuner/bracket": bracket, "tuner/round": rung}
+        if parent is not None:
+            values["tuner/trial_id"] = parent
+        return TrialRecord(
+            str(number), values, "completed", objective="val_loss", direction="min",
+            metrics={"val_loss": score}, **kwargs,
+        )  # fmt: skip
+
+    records = (
+        trial(0, 3.0, 1, 0, 3, seconds=10.0, ended=1010.0),
+        trial(1, 2.0, 1, 0, 3, seconds=10.0, ended=1012.0),
+        trial(2, 4.0, 1, 0, 3, seconds=5.0, ended=1018.0),
+        trial(3, 1.5, 1, 1, 9, parent="1", seconds=50.0, ended=5000.0),
+        trial(4, 2.5, 0, 0, 9, seconds=10.0, ended=5010.0),
+    )
+    study = Study("Hyperband", "val_loss", "min", 0, "KFold(2)", 2)
+    return TuneResult("x", study, records, {})
+
+
+def test_rungs_by_hand(result):
+    frame = plots.rungs_frame(climbing())
+    assert list(frame["bracket"]) == [1, 1, 1, 1, 0]
+    assert list(frame["setting"]) == ["0", "1", "2", "1", "4"]
+    assert list(frame["is_promoted"]) == [False, True, False, False, False]
+    first, second = climbing().plot.rungs()
+    drawn(first)
+    assert first.get_xlabel() == "epochs (bracket 1: 3 > 1 trials)"
+    assert [tick.get_text() for tick in first.get_xticklabels()] == ["3", "9"]
+    assert second.get_xlabel() == "epochs (bracket 0: 1 trials)"
+    with pytest.raises(ResultError, match="has rungs, but this one was a RandomSearch"):
+        result.plot.rungs()
+
+
+def test_a_timeline_leaves_out_the_time_between_stop_and_resumption(result):
+    """Trials 0 and 1 overlap by 8 s; before trial 3 nothing ran for 3932 s."""
+    frame = plots.timeline_frame(climbing())
+    assert list(frame["start"]) == [0.0, 2.0, 13.0, 18.0, 68.0]
+    assert list(frame["end"]) == [10.0, 12.0, 18.0, 68.0, 78.0]
+    assert list(frame["is_resumed"]) == [False, False, False, True, False]
+    assert list(frame["at_once"]) == [1, 2, 1, 1, 1]
+    ax = drawn(climbing().plot.timeline())
+    assert ax.get_xlabel() == "seconds of search, up to 2 at a time"
+    with pytest.raises(ResultError, match="tell when they ended, but none of the 20"):
+        result.plot.timeline()
 
 
 # -- predictions ---

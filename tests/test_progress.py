@@ -1,5 +1,6 @@
 """Progress as it is seen in a terminal, in a log and in a notebook."""
 
+import dataclasses
 import io
 import re
 
@@ -7,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from kttoolkit.results import TrialRecord
+from kttoolkit.scoring import FoldFit
 from kttoolkit.trackers import ProgressTracker, SearchInfo
 from kttoolkit.trackers._progress import RunningTrial, SearchState, display, trial_line
 
@@ -43,6 +45,24 @@ def test_the_display_tells_all_that_is_going_on():
         "units=4  epochs=9", "val_loss 0.2500  units=16", "1 failed",
     ):  # fmt: skip
         assert expected in text
+
+
+def test_what_stopping_early_saved_is_told():
+    """Of 30 epochs a fold, 10 and 5 were trained; a rung above counts no start."""
+    state = SearchState(dataclasses.replace(INFO, max_epochs=30))
+    first, again = (
+        dataclasses.replace(
+            record("0", 0.5),
+            fits=(FoldFit(0, 0, 0, 0, {"loss": (1.0,) * n}, initial_epoch=start),),
+        )
+        for n, start in ((10, 0), (5, 10))
+    )
+    state.add(first)
+    assert "67% of the epochs saved" in shown(state)
+    state.add(again)
+    assert "50% of the epochs saved" in shown(state)
+    state.add(record("1"))
+    assert "50% of the epochs saved" in shown(state)
 
 
 def test_several_running_trials_have_a_line_each():

@@ -3,6 +3,7 @@
 `result.plot.history()` is `plot_history(result)`, and so on for the others.
 """
 
+from kttoolkit.plots._contours import contours_frame, plot_contours
 from kttoolkit.plots._curves import curves_frame, plot_curves
 from kttoolkit.plots._folds import folds_frame, plot_folds
 from kttoolkit.plots._gap import gap_frame, plot_gap
@@ -22,12 +23,15 @@ from kttoolkit.plots._predictions import (
     residuals_frame,
 )
 from kttoolkit.plots._rounds import plot_rounds, rounds_frame
+from kttoolkit.plots._rungs import plot_rungs, rungs_frame
 from kttoolkit.plots._slice import plot_slice, slice_frame
+from kttoolkit.plots._timeline import plot_timeline, timeline_frame
 
 __all__ = [
     "Plotter",
     "calibration_frame",
     "confusion_frame",
+    "contours_frame",
     "curves_frame",
     "folds_frame",
     "gap_frame",
@@ -36,6 +40,7 @@ __all__ = [
     "parallel_coordinates_frame",
     "plot_calibration",
     "plot_confusion",
+    "plot_contours",
     "plot_curves",
     "plot_folds",
     "plot_gap",
@@ -44,8 +49,12 @@ __all__ = [
     "plot_parallel_coordinates",
     "plot_residuals",
     "plot_rounds",
+    "plot_rungs",
     "plot_slice",
+    "plot_timeline",
     "residuals_frame",
     "rounds_frame",
+    "rungs_frame",
     "slice_frame",
+    "timeline_frame",
 ]

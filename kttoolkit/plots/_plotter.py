@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from kttoolkit.importance import Method
+from kttoolkit.plots._contours import plot_contours
 from kttoolkit.plots._curves import plot_curves
 from kttoolkit.plots._folds import plot_folds
 from kttoolkit.plots._gap import plot_gap
@@ -18,7 +19,9 @@ from kttoolkit.plots._predictions import (
     plot_residuals,
 )
 from kttoolkit.plots._rounds import plot_rounds
+from kttoolkit.plots._rungs import plot_rungs
 from kttoolkit.plots._slice import plot_slice
+from kttoolkit.plots._timeline import plot_timeline
 from kttoolkit.results import TuneResult
 
 
@@ -48,6 +51,15 @@ class Plotter:
         """Draw the score against each hyperparameter; see `plot_slice`."""
         return plot_slice(self.result, names=names, axes=axes)
 
+    def contours(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        axes: Sequence[Axes] | None = None,
+    ) -> list[Axes]:
+        """Draw the score over pairs of hyperparameters; see `plot_contours`."""
+        return plot_contours(self.result, names=names, axes=axes)
+
     def curves(
         self, *, metric: str | None = None, top: int = 3, ax: Axes | None = None
     ) -> Axes:
@@ -76,6 +88,14 @@ class Plotter:
     ) -> list[Axes]:
         """Draw where each round looked, coarse to fine; see `plot_rounds`."""
         return plot_rounds(self.result, names=names, axes=axes)
+
+    def rungs(self, *, axes: Sequence[Axes] | None = None) -> list[Axes]:
+        """Draw the brackets of Hyperband; see `plot_rungs`."""
+        return plot_rungs(self.result, axes=axes)
+
+    def timeline(self, *, ax: Axes | None = None) -> Axes:
+        """Draw when each trial ran; see `plot_timeline`."""
+        return plot_timeline(self.result, ax=ax)
 
     def confusion(self, *, ax: Axes | None = None) -> Axes:
         """Draw how often classes were taken for others; see `plot_confusion`."""

@@ -132,12 +132,15 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
     return varied or list(known.values())
 
 
-def axes_for(axes: Sequence[Axes] | None, count: int) -> list[Axes]:
-    """Return axes to draw on, one for each hyperparameter.
+def axes_for(
+    axes: Sequence[Axes] | None, count: int, *, shared: bool = True
+) -> list[Axes]:
+    """Return axes to draw on, one for each panel.
 
     Args:
         axes: the user's, or None for a new figure.
         count: how many are needed.
+        shared: whether the panels of a new figure have the same y axis.
 
     Returns:
         As many axes.
@@ -149,13 +152,13 @@ def axes_for(axes: Sequence[Axes] | None, count: int) -> list[Axes]:
         found = list(np.ravel(np.asarray(axes, dtype=object)))
         if len(found) < count:
             raise ResultError(
-                f"There must be axes for {count} hyperparameters, but got {len(found)}."
+                f"There must be axes for {count} panels, but got {len(found)}."
             )
         return found[:count]
     columns = min(count, _COLUMNS)
     rows = math.ceil(count / columns)
     _, grid = plt.subplots(
-        rows, columns, squeeze=False, sharey=True, layout="constrained",
+        rows, columns, squeeze=False, sharey=shared, layout="constrained",
         figsize=(3.0 * columns + 0.6, 2.7 * rows + 0.3),
     )  # fmt: skip
     found = list(grid.ravel())

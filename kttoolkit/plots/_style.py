@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.ranges import Range
@@ -136,6 +136,8 @@ def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -
         names = [shortened(value, 14) for value in one.values]
         getattr(ax, f"set_{axis}ticks")(list(places), names)
         getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)
+    elif one.kind == "Int":
+        getattr(ax, f"{axis}axis").set_major_locator(MaxNLocator(6, integer=True))
 
 
 def _set_log(ax: Axes, one: Range, values: Sequence[float], axis: str) -> None:
@@ -162,10 +164,14 @@ def legend_above(ax: Axes, **options: Any) -> None:
         ax: whose artists are named.
         **options: of `Axes.legend`.
     """
-    ax.legend(
+    legend = ax.legend(
         frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0),
         borderaxespad=0.2, handletextpad=0.4, columnspacing=1.2, **options,
     )  # fmt: skip
+    if len(ax.figure.axes) > 1:
+        # It may reach over the panels beside, which are not to make room for it.
+        legend.set_in_layout(False)
+        ax.set_title(" ")
 
 
 def _set_one_minus_log(ax: Axes, values: Sequence[float], axis: str) -> None:

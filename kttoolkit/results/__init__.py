@@ -8,6 +8,7 @@ from kttoolkit.results._record import (
     Study,
     TrialRecord,
     read_records,
+    share_of_epochs_saved,
 )
 from kttoolkit.results._result import TuneResult, read_result
 from kttoolkit.results._trainer import Trainer
@@ -23,4 +24,5 @@ __all__ = [
     "TuneResult",
     "read_records",
     "read_result",
+    "share_of_epochs_saved",
 ]

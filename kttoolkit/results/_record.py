@@ -31,6 +31,7 @@ class TrialRecord:
         message: why it failed, in one line and a trace.
         attempt: how often it had failed before.
         seconds: wall time.
+        ended: when, in seconds since 1970 (UTC); 0 if unknown.
         objective: name of what was optimised.
         direction: "min" or "max".
         metrics: metric to its mean over the splits at the chosen epochs.
@@ -45,6 +46,7 @@ class TrialRecord:
     message: str = ""
     attempt: int = 0
     seconds: float = 0.0
+    ended: float = 0.0
     objective: str = ""
     direction: str = "min"
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -64,6 +66,16 @@ class TrialRecord:
         """Standard deviation of the objective over the splits (as NumPy's)."""
         values = self.splits.get(self.objective, ())
         return float(np.std(values)) if values else float("nan")
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs trained, of all trainings together."""
+        return sum(fit.epochs for fit in self.fits)
+
+    @property
+    def n_starts(self) -> int:
+        """Trainings that began with fresh weights."""
+        return sum(not fit.initial_epoch for fit in self.fits)
 
     @property
     def n_parameters(self) -> int:
@@ -209,6 +221,29 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     )
     records = [record for record in found if record is not None]
     return tuple(sorted(records, key=lambda r: (len(r.trial_id), r.trial_id)))
+
+
+def share_of_epochs_saved(
+    n_starts: int, n_epochs: int, max_epochs: int | None
+) -> float | None:
+    """Return what stopping early saved, as a share of the epochs.
+
+    Args:
+        n_starts: trainings from the start; one that goes on from a lower rung of
+            Hyperband is none.
+        n_epochs: that were trained, of all trainings together.
+        max_epochs: that each start could have been trained for.
+
+    Returns:
+        A number from 0 to 1, or None where nothing is known.
+
+    Example:
+        >>> share_of_epochs_saved(10, 75, 30)
+        0.75
+    """
+    if not max_epochs or not n_starts:
+        return None
+    return max(0.0, 1 - n_epochs / (n_starts * max_epochs))
 
 
 def _read_state(path: Path, what: str) -> dict[str, Any]:

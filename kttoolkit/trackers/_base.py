@@ -20,6 +20,7 @@ class SearchInfo:
         n_trials: how many trials there will be at most, or None.
         directory: the study folder.
         ended: trials that an earlier run of the same study finished.
+        max_epochs: the most epochs of a setting, or None.
     """
 
     tuner: str
@@ -28,6 +29,7 @@ class SearchInfo:
     n_trials: int | None
     directory: str
     ended: tuple[TrialRecord, ...] = ()
+    max_epochs: int | None = None
 
 
 class Tracker:

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kttoolkit.results import TrialRecord
+from kttoolkit.results import TrialRecord, share_of_epochs_saved
 from kttoolkit.trackers._base import SearchInfo, Tracker
 
 _REFRESH_SECONDS = 0.25
@@ -51,6 +51,8 @@ class SearchState:
         at_once: the most trials that ran at a time.
         elapsed: seconds since this run of the search began.
         seconds: wall time of the trials of this run.
+        n_starts: trainings of completed trials that began with fresh weights.
+        n_epochs: epochs of completed trials.
     """
 
     info: SearchInfo
@@ -60,6 +62,8 @@ class SearchState:
     at_once: int = 1
     elapsed: float = 0.0
     seconds: list[float] = field(default_factory=list)
+    n_starts: int = 0
+    n_epochs: int = 0
 
     def start(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Take note that a trial runs."""
@@ -75,6 +79,8 @@ class SearchState:
         self.counts[record.status] += 1
         if record.status != "completed" or not math.isfinite(record.score):
             return
+        self.n_starts += record.n_starts
+        self.n_epochs += record.n_epochs
         sign = 1 if self.info.direction == "min" else -1
         if self.best is None or sign * record.score < sign * self.best.score:
             self.best = record
@@ -312,7 +318,10 @@ def _values(values: Mapping[str, Any]) -> str:
 def _times(state: SearchState) -> str:
     left = state.seconds_left
     told = f"{_duration(state.elapsed)} elapsed"
-    return told if left is None else f"{told}, about {_duration(left)} left"
+    if left is not None:
+        told += f", about {_duration(left)} left"
+    saved = share_of_epochs_saved(state.n_starts, state.n_epochs, state.info.max_epochs)
+    return told if not saved else f"{told}, {saved:.0%} of the epochs saved"
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -186,6 +187,7 @@ def record_of(
         message=message,
         attempt=attempt,
         seconds=seconds,
+        ended=time.time(),
         objective=objective.name,
         direction=objective.direction,
         metrics=metrics,
