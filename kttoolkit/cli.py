@@ -1,4 +1,4 @@
-"""The command line: `kttoolkit tune`, `kttoolkit results`, `kttoolkit datasets`."""
+"""The command line: `kttoolkit tune`, `results`, `report` and `datasets`."""
 
 import argparse
 import contextlib
@@ -19,6 +19,7 @@ from kttoolkit.results import TuneResult, read_result
 
 MODEL_FILE = "model.keras"
 PREDICTIONS_FILE = "predictions.csv"
+REPORT_FILE = "report.html"
 TRIALS_FILE = "trials.csv"
 _LEVELS = ("essential", "standard", "wide", "all")
 _TUNERS = ("hyperband", "random", "bayesian", "grid")
@@ -53,6 +54,25 @@ def _parser() -> argparse.ArgumentParser:
         description="Cross-validated hyperparameter tuning for Keras.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_tune(commands)
+
+    results = commands.add_parser("results", help="show a study, finished or not")
+    results.set_defaults(run=_results)
+    results.add_argument("directory", metavar="DIR")
+    results.add_argument("--rows", type=int, default=_ROWS, metavar="N")
+
+    report = commands.add_parser("report", help="write a study as one web page")
+    report.set_defaults(run=_report)
+    report.add_argument("directory", metavar="DIR")
+    report.add_argument("--out", type=Path, metavar="FILE",
+                        help=f"the page; DIR/{REPORT_FILE} if left out")  # fmt: skip
+
+    listing = commands.add_parser("datasets", help="list the embedded data sets")
+    listing.set_defaults(run=_datasets)
+    return parser
+
+
+def _add_tune(commands: Any) -> None:
     tune = commands.add_parser("tune", help="tune a dense network on a table")
     tune.set_defaults(run=_tune)
     tune.add_argument("file", metavar="FILE", help="a CSV file, or a data set's name")
@@ -79,16 +99,9 @@ def _parser() -> argparse.ArgumentParser:
                       help="whether the first line names the columns")  # fmt: skip
     tune.add_argument("--resume", action="store_true", help="continue the study")
     tune.add_argument("--overwrite", action="store_true", help="start it again")
+    tune.add_argument("--tracker", action="append", default=[], metavar="NAME",
+                      help="csv, tensorboard, wandb, mlflow or optuna")  # fmt: skip
     tune.add_argument("--verbose", type=int, choices=(0, 1, 2), default=1)
-
-    results = commands.add_parser("results", help="show a study, finished or not")
-    results.set_defaults(run=_results)
-    results.add_argument("directory", metavar="DIR")
-    results.add_argument("--rows", type=int, default=_ROWS, metavar="N")
-
-    listing = commands.add_parser("datasets", help="list the embedded data sets")
-    listing.set_defaults(run=_datasets)
-    return parser
 
 
 def _tune(options: argparse.Namespace, console: Console) -> None:
@@ -117,17 +130,29 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
         resume=options.resume,
         overwrite=options.overwrite,
         preprocessor=table_preprocessor(x),
+        trackers=options.tracker,
         verbose=options.verbose,
     )
     write_outputs(result)
     if options.verbose:
         show(result, console, _ROWS)
-        told = f"{MODEL_FILE}, {PREDICTIONS_FILE} and {TRIALS_FILE} are there too"
-        console.print(f"[dim]{told}[/dim]")
+        told = f"{MODEL_FILE}, {PREDICTIONS_FILE} and {TRIALS_FILE} are there too; "
+        told += f"for a page with pictures: kttoolkit report {result.directory}"
+        console.print(Text(told, style="dim"), soft_wrap=True)
 
 
 def _results(options: argparse.Namespace, console: Console) -> None:
     show(read_result(options.directory), console, options.rows)
+
+
+def _report(options: argparse.Namespace, console: Console) -> None:
+    result = read_result(options.directory)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    # What `kttoolkit tune` predicted out of fold lies in its study folder.
+    written = result.directory / PREDICTIONS_FILE
+    predictions = pd.read_csv(written) if written.exists() else None
+    path = options.out or result.directory / REPORT_FILE
+    console.print(Text(str(result.report(path, predictions=predictions))))
 
 
 def _datasets(options: argparse.Namespace, console: Console) -> None:

@@ -43,7 +43,7 @@ def write(folder, n, score, ask=ask, direction="min", failed=()):
         )
         status = "failed" if number in failed else "completed"
         TrialRecord(
-            f"{number:04}", dict(hp.values), status, "boom" if failed else "",
+            f"{number:04}", dict(hp.values), status, "boom" if number in failed else "",
             objective="val_loss", direction=direction,
             metrics={"val_loss": value} if status == "completed" else {},
             splits={"val_loss": (value, value)}, epochs=(2, 2), fits=fits,

@@ -273,6 +273,8 @@ def test_rounds_of_a_coarse_to_fine_search(tmp_path):
     found = write(tmp_path, 9, bowl)
     with pytest.raises(ResultError, match="has rounds, but this one was a RandomS"):
         found.plot.rounds()
+    with pytest.raises(ResultError, match="has rounds, but this one was a Hyperband"):
+        climbing().plot.rounds()
     records = tuple(
         dataclasses.replace(
             record, values={**record.values, "tuner/round": 1 + number // 3}

@@ -20,6 +20,7 @@ from kttoolkit.results import TuneResult
 
 _MOST = 3
 _GRID = 80
+_CELLS = 12
 # Each colour stands for as many trials: a few wild scores do not hide the rest.
 _SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _MANY = 200
@@ -66,8 +67,9 @@ def plot_contours(
     """Draw the score over pairs of hyperparameters, each on its own scale.
 
     Between the trials, which are the points, the score is interpolated on the
-    triangles that they span; where there are no trials nothing is drawn. Each colour
-    stands for as many trials, dark is good.
+    triangles that they span; where there are no trials nothing is drawn. Of more than
+    200 trials, neighbours are averaged first. Each colour stands for as many trials,
+    dark is good.
 
     Args:
         result: of a search.
@@ -179,6 +181,8 @@ def _fill(
     x, y = (
         (part - part.min()) / span for part, span in zip(scaled, spans, strict=True)
     )
+    if len(x) > _MANY:
+        x, y, scores = _averaged(x, y, scores)
     try:
         surface = LinearTriInterpolator(Triangulation(x, y), scores)
     except (RuntimeError, ValueError):
@@ -192,3 +196,13 @@ def _fill(
     ]
     ax.contourf(*np.meshgrid(*ticks), heights, levels=norm.boundaries, norm=norm,
                 cmap=cmap, alpha=0.75, extend="both")  # fmt: skip
+
+
+def _averaged(
+    x: np.ndarray, y: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average neighbours, of which a surface through each would show the noise."""
+    frame = pd.DataFrame({"x": x, "y": y, "score": scores})
+    cells = [(part * _CELLS).astype(int).clip(0, _CELLS - 1) for part in (x, y)]
+    means = frame.groupby(cells).mean()
+    return means["x"].to_numpy(), means["y"].to_numpy(), means["score"].to_numpy()

@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from kttoolkit.exceptions import ResultError
+from kttoolkit.exceptions import ObjectiveError, ResultError
 from kttoolkit.plots._style import CYCLE, axes_or_new, best_first, readable, shortened
-from kttoolkit.results import TuneResult
+from kttoolkit.results import TuneResult, worst_of_interest
+from kttoolkit.scoring import direction_of
 
 
 def curves_frame(
@@ -96,9 +97,22 @@ def plot_curves(
         ax.fill_between(part["epoch"], part["low"], part["high"], color=color,
                         alpha=0.15, linewidth=0)  # fmt: skip
     folds = int(np.max(frame["n_folds"]))
+    direction = _direction(metric, result.study.direction)
+    limit = worst_of_interest(frame["mean"], direction)
+    if limit is not None:
+        # The first epochs of a large network tell nothing of the last ones.
+        best = frame["mean"].min() if direction == "min" else frame["mean"].max()
+        ax.set_ylim(*sorted((limit, best - 0.05 * (limit - best))))
     ax.set_xlabel("epoch")
     ax.set_ylabel(readable(metric))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     title = f"mean ± std of {folds} folds" if folds > 1 else None
     ax.legend(frameon=False, title=title)
     return ax
+
+
+def _direction(metric: str, otherwise: str) -> str:
+    try:
+        return direction_of(metric)
+    except ObjectiveError:
+        return otherwise

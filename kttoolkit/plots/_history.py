@@ -1,5 +1,6 @@
 """How the best score improved in the course of the search."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -9,8 +10,11 @@ from kttoolkit.plots._style import (
     ORANGE,
     RED,
     axes_or_new,
+    beyond,
     legend_above,
     score_label,
+    within,
+    worse_marker,
 )
 from kttoolkit.results import TuneResult
 
@@ -55,7 +59,8 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
         ax: where to draw; a new figure if left out.
 
     Returns:
-        The axes. Trials that failed are crosses at the lower edge.
+        The axes. Trials that failed are crosses at the lower edge; what is far worse
+        than the others is a triangle at the limit of what is of interest.
 
     Example:
         >>> result.plot.history()  # doctest: +SKIP
@@ -63,6 +68,8 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     frame = history_frame(result)
     ax = axes_or_new(ax)
     done = frame[frame["score"].notna()]
+    is_off = beyond(result, done["score"]) if len(done) else np.zeros(0, dtype=bool)
+    off, done = done[is_off], done[~is_off]
     has_spread = done["std"].notna() & (done["std"] > 0) & (len(frame) <= _MANY)
     spread = done[has_spread]
     ax.errorbar(
@@ -71,7 +78,12 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     size = 28 if len(frame) <= _MANY else 8
     ax.scatter(done["number"], done["score"], size, color=BLUE, label="trial", zorder=3)
-    known = frame[frame["best"].notna()]
+    if len(off):
+        ax.scatter(
+            off["number"], within(result, off["score"]), size, color=BLUE, alpha=0.5,
+            marker=worse_marker(result), label="far worse", zorder=3,
+        )  # fmt: skip
+    known = frame[frame["best"].notna() & ~frame["number"].isin(off["number"])]
     ax.step(known["number"], known["best"], where="post", color=ORANGE, linewidth=2,
             label="best so far")  # fmt: skip
     failed = frame[frame["score"].isna()]
@@ -80,6 +92,7 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
             failed["number"], [0.02] * len(failed), 28, color=RED, marker="x",
             transform=ax.get_xaxis_transform(), label="failed", clip_on=False,
         )  # fmt: skip
+    _keep_in_view(ax, done)
     ax.set_xlabel("trial")
     ax.set_ylabel(score_label(result))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -87,3 +100,13 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(left=min(0.5, ax.get_xlim()[0]), right=max(len(frame) + 0.5, 1.5))
     legend_above(ax)
     return ax
+
+
+def _keep_in_view(ax: Axes, done: pd.DataFrame) -> None:
+    """Let the bars of a few restless trials run out of the picture."""
+    if not len(done):
+        return
+    low, high = ax.get_ylim()
+    lowest, highest = done["score"].min(), done["score"].max()
+    room = 0.5 * (highest - lowest) or abs(highest) or 1.0
+    ax.set_ylim(max(low, lowest - room), min(high, highest + room))

@@ -9,7 +9,7 @@ from kttoolkit.importance import Importance, Method, importance
 from kttoolkit.plots._style import BLUE, GREY, axes_or_new, shortened
 from kttoolkit.results import TuneResult
 
-_NOTE_WIDTH = 76
+_NOTE_WIDTH = 64
 
 
 def importance_frame(
@@ -57,13 +57,13 @@ def plot_importance(
     names = [shortened(name) for name in frame["hyperparameter"]]
     ax.barh(names, frame["importance"], color=BLUE, height=0.6)
     ax.errorbar(
-        frame["importance"], names, xerr=frame["std"], fmt="none", ecolor="black",
+        frame["importance"], names, xerr=frame["std"], fmt="none", ecolor=GREY,
         elinewidth=1, capsize=3,
     )  # fmt: skip
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, min(1.0, 1.05 * float((frame["importance"] + frame["std"]).max())))
     label = f"share of importance ({found.method.replace('_', '-')}"
     label += f", {found.n_trials} trials)"
     note = "\n".join(textwrap.wrap(found.note.replace("$", r"\$"), _NOTE_WIDTH))
     ax.set_xlabel(f"{label}\n{note}" if note else label)
-    ax.tick_params(axis="y", length=0, labelcolor="black", color=GREY)
+    ax.tick_params(axis="y", length=0)
     return ax

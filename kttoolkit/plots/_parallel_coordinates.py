@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from kttoolkit.plots._slice import varied_ranges
-from kttoolkit.plots._style import axes_or_new, completed, score_label, shortened
+from kttoolkit.plots._style import (
+    GREY,
+    axes_or_new,
+    beyond,
+    completed,
+    score_label,
+    shortened,
+    within,
+)
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
 
@@ -82,7 +90,8 @@ def plot_parallel_coordinates(
     lines = [np.column_stack([columns, row]) for row in order[drawn].to_numpy(float)]
     # Dark is good, whichever direction that is.
     cmap = mpl.colormaps["viridis_r" if sign > 0 else "viridis"]
-    norm = mpl.colors.Normalize(frame["score"].min(), frame["score"].max())
+    shown = within(result, frame["score"])
+    norm = mpl.colors.Normalize(shown.min(), shown.max())
     colors = mpl.cm.ScalarMappable(norm, cmap)
     ax.add_collection(
         LineCollection(
@@ -92,9 +101,11 @@ def plot_parallel_coordinates(
         )
     )  # fmt: skip
     for column in range(len(drawn)):
-        ax.axvline(column, color="black", linewidth=0.6, zorder=0)
+        ax.axvline(column, color=GREY, linewidth=0.6, zorder=0)
     _label(ax, result, [ranges[name] for name in drawn])
-    bar = ax.figure.colorbar(colors, ax=ax, pad=0.02)
+    off = beyond(result, frame["score"]).any()
+    extend = ("max" if sign < 0 else "min") if off else "neither"
+    bar = ax.figure.colorbar(colors, ax=ax, pad=0.02, extend=extend)
     bar.set_label(score_label(result))
     return ax
 
@@ -130,5 +141,6 @@ def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
             text = f"{value:.3g}" if isinstance(value, float) else shortened(value, 12)
             ax.annotate(
                 text, (column, place), (3, 0), textcoords="offset points", fontsize=8,
-                va="center", bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1},
+                va="center",
+                bbox={"fc": ax.get_facecolor(), "ec": "none", "alpha": 0.7, "pad": 1},
             )  # fmt: skip

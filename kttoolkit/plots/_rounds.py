@@ -39,7 +39,9 @@ def rounds_frame(
         ResultError: if the search had no rounds, or a name is unknown.
     """
     trials = [record for _, record in completed(result)]
-    if not any(_ROUND in record.values for record in trials):
+    # Hyperband numbers its rungs under the same name.
+    is_hyperband = any("tuner/bracket" in record.values for record in trials)
+    if is_hyperband or not any(_ROUND in record.values for record in trials):
         raise ResultError(
             "Only a coarse-to-fine search has rounds, but this one was a "
             f"{result.study.tuner}. See kttoolkit.methods.coarse_to_fine."

@@ -16,6 +16,7 @@ from kttoolkit.plots._style import (
     completed,
     legend_above,
     score_label,
+    within,
 )
 from kttoolkit.results import TrialRecord, TuneResult
 
@@ -83,6 +84,7 @@ def plot_rungs(result: TuneResult, *, axes: Sequence[Axes] | None = None) -> lis
         >>> result.plot.rungs()  # doctest: +SKIP
     """
     frame = rungs_frame(result)
+    frame["score"] = within(result, frame["score"])
     brackets = list(dict.fromkeys(frame["bracket"]))
     drawn = axes_for(axes, len(brackets))
     best = result.best_trial.trial_id

@@ -12,11 +12,14 @@ from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._style import (
     BLUE,
     ORANGE,
+    beyond,
     completed,
     place_of,
     readable,
     set_scale,
     shortened,
+    within,
+    worse_marker,
 )
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
@@ -68,7 +71,8 @@ def plot_slice(
         axes: where to draw, one for each; a new figure if left out.
 
     Returns:
-        The axes. Later trials are darker.
+        The axes. Later trials are darker; what is far worse than the others is a
+        triangle at the limit of what is of interest.
 
     Raises:
         ResultError: if a name is unknown, no trial completed, or there are not enough
@@ -88,10 +92,13 @@ def plot_slice(
         # Multiples of the golden ratio fill an interval evenly.
         shift = width * ((np.arange(len(places)) * _GOLDEN) % 1 - 0.5)
         set_scale(ax, one, list(part["value"]))
-        ax.scatter(
-            places + shift, part["score"], 22, c=part["number"], cmap="Blues",
-            vmin=-0.5 * numbers, vmax=numbers, edgecolor=BLUE, linewidth=0.5,
-        )  # fmt: skip
+        is_off = beyond(result, part["score"])
+        for mask, marker in ((~is_off, "o"), (is_off, worse_marker(result))):
+            ax.scatter(
+                (places + shift)[mask], within(result, part["score"])[mask], 22,
+                c=part["number"][mask], cmap="Blues", marker=marker,
+                vmin=-0.5 * numbers, vmax=numbers, edgecolor=BLUE, linewidth=0.5,
+            )  # fmt: skip
         _mark_best(ax, one, result)
         ax.set_xlabel(shortened(one.name))
     for ax in drawn[::_COLUMNS]:
@@ -115,6 +122,11 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
     known: dict[str, Range] = {}
     for one in result.ranges:
         known.setdefault(one.name, one)
+    if not known:
+        raise ResultError(
+            "A picture of hyperparameters needs a search space, but the trials of "
+            f"{result.directory} had none."
+        )
     if names is not None:
         for name in names:
             if name not in known:

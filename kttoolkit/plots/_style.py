@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.ranges import Range
-from kttoolkit.results import TrialRecord, TuneResult
+from kttoolkit.results import TrialRecord, TuneResult, worst_of_interest
 
 # Okabe and Ito's colours, which all kinds of eyes can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -20,6 +21,7 @@ CYCLE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", RED, "#000000")
 _WIDTH, _HEIGHT = 6.4, 4.0
 _LONGEST = 24
 _FEW_TICKS = 7
+_CROWDED = 28
 
 
 def axes_or_new(ax: Axes | None, *, size: tuple[float, float] | None = None) -> Axes:
@@ -91,6 +93,62 @@ def score_label(result: TuneResult) -> str:
     return f"{readable(result.study.objective)} ({better} is better)"
 
 
+def beyond(result: TuneResult, scores: ArrayLike) -> np.ndarray:
+    """Tell which scores are so bad that they would hide the others.
+
+    Args:
+        result: of a search.
+        scores: of some of its trials.
+
+    Returns:
+        Array of booleans, of shape (n_scores,).
+    """
+    found = np.asarray(scores, dtype=float)
+    limit = score_limit(result)
+    if limit is None:
+        return np.zeros(found.shape, dtype=bool)
+    return found > limit if result.study.direction == "min" else found < limit
+
+
+def score_limit(result: TuneResult) -> float | None:
+    """Return the score at whose place all that are worse are drawn.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        The limit, or None where there is no need of one.
+    """
+    scores = [record.score for _, record in completed(result)]
+    return worst_of_interest(scores, result.study.direction)
+
+
+def within(result: TuneResult, scores: ArrayLike) -> np.ndarray:
+    """Return scores of which those too bad to be drawn stand at the limit.
+
+    Args:
+        result: of a search.
+        scores: of some of its trials.
+
+    Returns:
+        Array of shape (n_scores,).
+    """
+    found = np.asarray(scores, dtype=float)
+    return np.where(beyond(result, found), score_limit(result) or 0.0, found)
+
+
+def worse_marker(result: TuneResult) -> str:
+    """Return the marker of trials that are worse than where they are drawn.
+
+    Args:
+        result: of a search.
+
+    Returns:
+        A triangle that points to where they would be.
+    """
+    return "^" if result.study.direction == "min" else "v"
+
+
 def readable(name: str) -> str:
     """Return a metric's name in words.
 
@@ -114,7 +172,11 @@ def shortened(text: Any, width: int = _LONGEST) -> str:
     Returns:
         Text for a label.
     """
-    plain = str(text).replace("$", r"\$")
+    printed = (
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for sign in str(text)
+    )
+    plain = "".join(printed).replace("$", r"\$")
     return plain if len(plain) <= width else f"{plain[: width - 1]}…"
 
 
@@ -134,7 +196,9 @@ def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -
     elif not one.is_numeric:
         places = range(len(one.values))
         names = [shortened(value, 14) for value in one.values]
-        getattr(ax, f"set_{axis}ticks")(list(places), names)
+        is_crowded = axis == "x" and len("".join(names)) > _CROWDED
+        turned = {"rotation": 25, "ha": "right"} if is_crowded else {}
+        getattr(ax, f"set_{axis}ticks")(list(places), names, **turned)
         getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)
     elif one.kind == "Int":
         getattr(ax, f"{axis}axis").set_major_locator(MaxNLocator(6, integer=True))

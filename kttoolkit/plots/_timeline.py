@@ -9,6 +9,7 @@ from kttoolkit.plots._style import BLUE, GREY, ORANGE, RED, axes_or_new, legend_
 from kttoolkit.results import TuneResult
 
 _PAUSE = 60.0
+_ROWS = 150
 _COLORS = {"completed": BLUE, "failed": RED, "skipped": GREY}
 
 
@@ -73,10 +74,12 @@ def plot_timeline(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     frame = timeline_frame(result)
     size = (6.4, float(np.clip(1.2 + 0.12 * len(frame), 2.2, 5.0)))
     ax = axes_or_new(ax, size=size)
+    # Thousands of bars are still to be seen.
+    height = max(0.8, len(frame) / _ROWS)
     unit, name = _unit(frame["end"].max())
     for status, part in frame.groupby("status", sort=False):
         ax.barh(
-            part["number"], (part["end"] - part["start"]) / unit, 0.8,
+            part["number"], (part["end"] - part["start"]) / unit, height,
             left=part["start"] / unit, color=_COLORS[str(status)], label=str(status),
         )  # fmt: skip
     if result.study.objective and (frame["status"] == "completed").any():
