@@ -4,8 +4,12 @@ Importing it is instant; TensorFlow is loaded when something that trains is firs
 used.
 """
 
+import contextlib
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from kttoolkit.quiet import quiet_start
 
 if TYPE_CHECKING:
     from keras_tuner import (
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
         methods,
         oracles,
         plots,
+        report,
         scoring,
         space,
         trackers,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from kttoolkit._open import load_result
     from kttoolkit._tune import tune
     from kttoolkit.engine import fit
+    from kttoolkit.exporting import load_model
     from kttoolkit.results import TuneResult
     from kttoolkit.tuners import (
         BayesianOptimization,
@@ -73,10 +79,12 @@ __all__ = [
     "exceptions",
     "fit",
     "importance",
+    "load_model",
     "load_result",
     "methods",
     "oracles",
     "plots",
+    "report",
     "scoring",
     "space",
     "synchronized",
@@ -97,6 +105,7 @@ _HOME = {
     "TuneResult": "kttoolkit.results",
     "Tuner": "kttoolkit.tuners",
     "fit": "kttoolkit.engine",
+    "load_model": "kttoolkit.exporting",
     "load_result": "kttoolkit._open",
     "tune": "kttoolkit._tune",
     # Keras Tuner's own, so that `import kttoolkit as kt` runs code written for it.
@@ -111,10 +120,16 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+        return getattr(_imported(_HOME[name]), name)
     if name in __all__:
-        return importlib.import_module(f"kttoolkit.{name}")
+        return _imported(f"kttoolkit.{name}")
     raise AttributeError(f"module 'kttoolkit' has no attribute {name!r}")
+
+
+def _imported(module: str) -> Any:
+    """Import a room, quietly where TensorFlow comes with it for the first time."""
+    with contextlib.nullcontext() if "tensorflow" in sys.modules else quiet_start():
+        return importlib.import_module(module)
 
 
 def __dir__() -> list[str]:

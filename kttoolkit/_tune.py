@@ -23,6 +23,7 @@ from kttoolkit._study import (
     study_folder,
     write_study,
 )
+from kttoolkit.engine import prepare_devices
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
@@ -31,11 +32,10 @@ from kttoolkit.results import (
     TEST_FILE,
     Study,
     TuneResult,
-    read_records,
     read_result,
 )
 from kttoolkit.scoring import EpochSelection
-from kttoolkit.trackers import ProgressTracker, SearchInfo, Tracker
+from kttoolkit.trackers import ProgressTracker, Tracker, TrackersLike, as_trackers
 from kttoolkit.tuners import FoldTuner, ManualSearch, get
 
 DEFAULT_EPOCHS = 30
@@ -69,7 +69,7 @@ def tune(
     overwrite: bool = False,
     engine: str = "auto",
     epoch_selection: EpochSelection = "per_fold",
-    trackers: Sequence[Tracker] = (),
+    trackers: TrackersLike = (),
     fit_kwargs: Mapping[str, Any] | None = None,
     verbose: int = 1,
     **tuner_options: Any,
@@ -127,7 +127,8 @@ def tune(
         epoch_selection: "per_fold" (each fold's best epoch) or "common" (the one
             that is best on average, less optimistic); see
             `kttoolkit.scoring.aggregate`.
-        trackers: are told what happens; see `kttoolkit.trackers.Tracker`.
+        trackers: are told what happens: "csv", "tensorboard", "wandb", "mlflow" or
+            "optuna", a `kttoolkit.trackers.Tracker`, or a list of both.
         fit_kwargs: other arguments of `fit`, such as `class_weight`.
         verbose: 0 silent, 1 a live display, 2 a line a trial.
         **tuner_options: arguments of the tuner, such as `factor`,
@@ -160,6 +161,7 @@ def tune(
         ... )  # doctest: +SKIP
         >>> result.trials.sort_values("rank").head()  # doctest: +SKIP
     """
+    prepare_devices()
     _check_budgets(max_trials=max_trials, max_epochs=max_epochs, batch_size=batch_size)
     tuner, tuner_options = _as_tuner(tuner, tuner_options)
     folder = study_folder(directory, project_name, resume=resume, overwrite=overwrite)
@@ -209,7 +211,7 @@ def tune(
         preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
         problem.rows, tuple(callbacks or ()),
     )  # fmt: skip
-    _run(search, problem, folder, {**arguments, "callbacks": list(callbacks or ())},
+    _run(search, problem, {**arguments, "callbacks": list(callbacks or ())},
          validation_data)  # fmt: skip
     return _finish(folder, problem, trainer)
 
@@ -217,24 +219,10 @@ def tune(
 def _run(
     search: FoldTuner,
     problem: Problem,
-    folder: Path,
     arguments: dict[str, Any],
     validation_data: Any,
 ) -> None:
     """Search until it ends, is interrupted, or its time is over."""
-    oracle = search.oracle
-    planned = getattr(oracle, "planned_trials", lambda: oracle.max_trials)()
-    search.trackers.search_started(
-        SearchInfo(
-            type(search).__name__,
-            oracle.objective.name,
-            oracle.objective.direction,
-            planned,
-            str(folder),
-            read_records(folder),
-            arguments.get("epochs"),
-        )
-    )
     if problem.folds is None:
         arguments["validation_data"] = validation_data
         if hasattr(problem.data.x, "element_spec"):
@@ -250,8 +238,6 @@ def _run(
             UserWarning,
             stacklevel=3,
         )
-    finally:
-        search.trackers.search_ended()
 
 
 def _finish(folder: Path, problem: Problem, trainer: StudyTrainer) -> TuneResult:
@@ -387,10 +373,10 @@ def _fit_arguments(
     return {"epochs": epochs, **(fit_kwargs or {}), **size}
 
 
-def _with_progress(trackers: Sequence[Tracker], verbose: int) -> list[Tracker]:
+def _with_progress(trackers: TrackersLike, verbose: int) -> list[Tracker]:
     if verbose not in {0, 1, 2}:
         raise SearchError(f"verbose must be 0, 1 or 2, but got {verbose!r}.")
-    return [*trackers, *([ProgressTracker(verbose)] if verbose else [])]
+    return [*as_trackers(trackers), *([ProgressTracker(verbose)] if verbose else [])]
 
 
 def _check_budgets(**budgets: int | None) -> None:

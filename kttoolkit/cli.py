@@ -1,10 +1,9 @@
 """The command line: `kttoolkit tune`, `results`, `report` and `datasets`."""
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +106,7 @@ def _add_tune(commands: Any) -> None:
 def _tune(options: argparse.Namespace, console: Console) -> None:
     x, y = read_table(options.file, options.target, header=options.header)
     out = options.out or Path("studies") / Path(options.file).stem
-    with _silent_start():
-        from kttoolkit import builders, tune  # noqa: PLC0415
+    from kttoolkit import builders, tune  # noqa: PLC0415
 
     result = tune(
         builders.mlp(tune=options.tune),
@@ -297,24 +295,6 @@ def show(result: TuneResult, console: Console, n_rows: int) -> None:
     console.print(table)
     console.print()
     console.print(Text(result.summary()), soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _silent_start() -> Iterator[None]:
-    """Keep what TensorFlow's C++ writes to file descriptor 2 while it starts."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-            import tensorflow as tf  # noqa: PLC0415
-
-            tf.config.list_logical_devices()
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _cells(row: dict[Any, Any], objective: str, names: list[str]) -> list[str]:

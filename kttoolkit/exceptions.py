@@ -12,6 +12,7 @@ KttoolkitError
 │   ├── OversizedModelError the model is larger than `max_model_size`
 │   └── SettingError        the values of this trial make no model; a SearchSpaceError
 ├── ResultError             a result cannot answer the question
+├── ModelFolderError        the folder of a saved model is taken, damaged or not trusted
 ├── DatasetError            a named data set is unknown, missing or damaged
 └── MissingDependencyError  an optional package is not installed
 
@@ -66,6 +67,10 @@ class SettingError(TrialError, SearchSpaceError):
 
 class ResultError(KttoolkitError, RuntimeError):
     """The result does not hold what was asked of it."""
+
+
+class ModelFolderError(KttoolkitError, ValueError):
+    """The folder of a saved model is taken, damaged, or holds what is not trusted."""
 
 
 class DatasetError(KttoolkitError, LookupError):

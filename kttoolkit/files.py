@@ -1,8 +1,10 @@
-"""JSON files that are whole or not there."""
+"""Files that are whole or not there, JSON above all."""
 
+import contextlib
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,31 @@ def write_json(path: Path, state: Any) -> None:
         state: plain types and NumPy numbers.
     """
     text = json.dumps(state, default=_plain)
-    partial = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
+    partial = _partial(path)
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Let a file be written beside its place, and put it there once it is whole.
+
+    Args:
+        path: where the file shall be; its folder is made.
+
+    Yields:
+        The path to write to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:
@@ -49,6 +70,10 @@ def read_json(path: Path) -> Any:
         raise StudyFolderError(
             f"{path} must be JSON, but it is damaged: {error}. Restore it from a copy."
         ) from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name}")
 
 
 def _plain(value: Any) -> Any:

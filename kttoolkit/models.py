@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ from kttoolkit.data import TrainingData, as_training_data, take
 from kttoolkit.engine import FitPlan, ModelFactory, best_file, publish, restore
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError
+from kttoolkit.exporting import (
+    Recipe,
+    RowForm,
+    Trained,
+    check_target,
+    recorded,
+    write_folder,
+    write_python,
+)
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, check_names, completed
 from kttoolkit.results import Study, TrialRecord, TuneResult
@@ -68,17 +78,7 @@ class StudyTrainer:
         keras.utils.set_random_seed(_refit_seed(result.study.seed))
         inputs, transformer = self._transformed(data, hp)
         model = self.factory.build(hp)
-        arguments = {
-            "verbose": 0,
-            **self.fit_kwargs,
-            "epochs": result.best_epochs,
-            "callbacks": [],
-            **fit_kwargs,
-        }
-        if data.sample_weight is not None:
-            arguments["sample_weight"] = data.sample_weight
-        targets = () if data.y is None else (data.y,)
-        self.factory.hypermodel.fit(hp, model, inputs, *targets, **arguments)
+        self._fit(result, hp, model, inputs, data, **fit_kwargs)
         return model, transformer
 
     def ensemble(self, result: TuneResult) -> keras.Model:
@@ -99,10 +99,13 @@ class StudyTrainer:
                 f"its own {self.preprocessor!r}. Use fit_best, or put the "
                 "preprocessing into the model (keras.layers.Normalization)."
             )
-        members = []
+        members, config = [], None
         for fit in result.best_trial.fits:
             member = self._fold_model(result, result.best_trial, fit.split)
             member.name = f"split{fit.split}"
+            config = member.get_compile_config()
+            # Its state, saved inside another model, could not be read back.
+            member.compiled, member.optimizer = False, None
             members.append(member)
         inputs = keras.tree.map_structure(
             lambda t: keras.Input(t.shape[1:], dtype=t.dtype), _inputs_of(members[0])
@@ -114,7 +117,6 @@ class StudyTrainer:
                 lambda *parts: keras.layers.Average()(list(parts)), *outputs
             )
         model = keras.Model(inputs, mean, name="ensemble")
-        config = members[0].get_compile_config()
         if config:
             model.compile_from_config(config)
         return model
@@ -137,14 +139,7 @@ class StudyTrainer:
             ResultError: if `model` is neither.
         """
         rows = self.rows_like_those_of_the_search(x, y)
-        if model == "ensemble":
-            trained, transformer = self.ensemble(result), None
-        elif model == "refit":
-            trained, transformer = self.refitted(result)
-        else:
-            raise ResultError(
-                f"model must be 'refit' or 'ensemble', but got {model!r}."
-            )
+        trained, transformer = self._trained(result, model)
         inputs = (
             rows.x if transformer is None else as_dense(transformer.transform(rows.x))
         )
@@ -164,6 +159,36 @@ class StudyTrainer:
         if key not in self._refitted:
             self._refitted[key] = self.fit_best(result)
         return self._refitted[key]
+
+    def save_model(
+        self, result: TuneResult, folder: Path, *, model: str, overwrite: bool
+    ) -> Path:
+        """Save the best model; see `TuneResult.save_model`."""
+        data = self.rows_like_those_of_the_search(None, None)
+        is_preprocessed = self.preprocessor is not None
+        rows = RowForm.of(data, is_preprocessed=is_preprocessed)
+        check_target(folder, overwrite=overwrite, has_preprocessor=is_preprocessed)
+        pair = self._trained(result, model)
+        return write_folder(folder, Trained(*pair, rows, model), result)
+
+    def to_python(self, result: TuneResult, path: Path) -> Path:
+        """Write the best setting as a Python file; see `TuneResult.to_python`."""
+        data = self.rows_like_those_of_the_search(None, None)
+        hp = result.best_hyperparameters
+        inputs, _ = self._transformed(data, hp)
+        fit = partial(self._fit, result, hp, inputs=inputs, data=data)
+        build, seed = partial(self.factory.build, hp), _refit_seed(result.study.seed)
+        transformer = as_transformer(self.preprocessor, hp)
+        arguments = recorded(fit, inputs, data.y)
+        recipe = Recipe(build, seed, data, transformer, arguments)
+        return write_python(path, recipe, result)
+
+    def _trained(self, result: TuneResult, model: str) -> tuple[keras.Model, Any]:
+        if model == "ensemble":
+            return self.ensemble(result), None
+        if model == "refit":
+            return self.refitted(result)
+        raise ResultError(f"model must be 'refit' or 'ensemble', but got {model!r}.")
 
     def out_of_fold(self, result: TuneResult) -> pd.DataFrame:
         """Predict every row by a model that was not trained on it.
@@ -255,6 +280,7 @@ class StudyTrainer:
             values=dict(outcome.hyperparameters.values),
             status="completed",
             seconds=time.perf_counter() - began,
+            ended=time.time(),
             objective=study.objective,
             direction=study.direction,
             metrics=dict(score.means),
@@ -300,6 +326,17 @@ class StudyTrainer:
             return data.x, None
         targets = data.y if data.labels is None else data.labels
         return as_dense(transformer.fit_transform(data.x, targets)), transformer
+
+    def _fit(
+        self, result: Any, hp: Any, model: Any, inputs: Any, data: Any, **given: Any
+    ) -> None:
+        """Train as the search did, but on all rows and without its callbacks."""
+        own = {"epochs": result.best_epochs, "callbacks": [], **given}
+        if data.sample_weight is not None:
+            own["sample_weight"] = data.sample_weight
+        targets = () if data.y is None else (data.y,)
+        arguments = {"verbose": 0, **self.fit_kwargs, **own}
+        self.factory.hypermodel.fit(hp, model, inputs, *targets, **arguments)
 
     def _fold_model(
         self, result: TuneResult, trial: TrialRecord, split: int

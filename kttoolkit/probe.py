@@ -48,6 +48,10 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
     """
     rows = np.arange(min(_PROBE_ROWS, data.n_samples))
     x, y = take(data.x, rows), take(data.y, rows)
+    was_eager = model.run_eagerly
+    # A graph of two rows costs more than it saves, and a process that has made some of
+    # them is warned of too many.
+    model.run_eagerly = True
     try:
         logs = model.test_on_batch(x, y, return_dict=True)
     except Exception as error:
@@ -56,6 +60,8 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
             f"{_shapes(x)} for x, {_shapes(y)} for y and loss={model.loss!r}."
             f"{_hint(model, data)} Keras says: {error}"
         ) from error
+    finally:
+        model.run_eagerly, model.test_function = was_eager, None
     return {name: float(value) for name, value in logs.items()}
 
 

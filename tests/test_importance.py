@@ -6,7 +6,7 @@ import pytest
 import kttoolkit
 from kttoolkit import HyperParameters, space
 from kttoolkit.exceptions import MissingDependencyError, ResultError
-from kttoolkit.importance import Importance, features, importance
+from kttoolkit.importance import Importance, features, importance, interactions
 from kttoolkit.results import Study, TrialRecord, TuneResult, read_result
 from kttoolkit.scoring import FoldFit
 
@@ -193,3 +193,48 @@ def test_it_is_found_without_tensorflow(result):
 def test_a_result_made_by_hand_has_no_ranges(tmp_path):
     empty = TuneResult(tmp_path, Study("R", "val_loss", "min", 0, "", 1), (), {})
     assert empty.ranges == ()
+
+
+# -- interactions ---
+
+
+def saddle(values):
+    """Good where the kind and the flag agree: neither does anything alone."""
+    rate = np.log10(values["learning_rate"]) + 2
+    agree = (values["kind"] == "a") == bool(values["flag"])
+    return 0.2 * rate**2 + (0.0 if agree else 2.0)
+
+
+def test_what_matters_only_together_is_found(tmp_path):
+    found = write(tmp_path, 120, saddle)
+    frame = interactions(found, n_resamples=4)
+    assert list(frame.columns) == ["hyperparameter", "other", "interaction", "std"]
+    assert {frame["hyperparameter"][0], frame["other"][0]} == {"kind", "flag"}
+    assert frame["interaction"][0] > 0.3
+    assert frame["interaction"][0] > 5 * frame["interaction"][1:].max()
+    assert frame["interaction"][0] > 2 * frame["std"][0]
+
+
+def test_effects_that_add_up_are_no_interaction(result):
+    frame = interactions(result, names=["learning_rate", "kind"], n_resamples=2)
+    assert len(frame) == 1
+    assert frame["interaction"][0] < 0.05
+
+
+def test_the_left_over_of_a_sum_is_nothing():
+    from kttoolkit.importance._interactions import _left_over
+
+    one, other = np.array([[0.0], [1.0], [5.0]]), np.array([[2.0, 3.0]])
+    assert _left_over(one + other) == pytest.approx(0)
+    assert _left_over(one * other)[0, 0] == pytest.approx(1.0)
+
+
+def test_interactions_need_two(result, tmp_path):
+    with pytest.raises(
+        ResultError, match=r"of two hyperparameters or more.*\['kind'\]"
+    ):
+        interactions(result, names=["kind"])
+    with pytest.raises(ResultError, match=r"must be one of .* but got 'depth'"):
+        interactions(result, names=["kind", "depth"])
+    with pytest.raises(ResultError, match="got 3"):
+        write(tmp_path, 3, bowl).interactions()

@@ -1,9 +1,11 @@
 """What a compiled model tells before any training."""
 
 import keras
+import numpy as np
 import pytest
 
-from kttoolkit.probe import default_objective, task_of
+from kttoolkit.data import as_training_data
+from kttoolkit.probe import default_objective, reported_metrics, task_of
 
 
 def compiled(loss):
@@ -41,3 +43,13 @@ def test_the_objective_is_the_accuracy_only_for_classes():
     assert chosen == "val_binary_accuracy"
     assert default_objective(reported, is_classification=False) == "val_loss"
     assert default_objective({"loss": 1.0}, is_classification=True) == "val_loss"
+
+
+def test_the_probe_leaves_the_model_as_it_was():
+    """It looks without a graph, and training afterwards still has one."""
+    data = as_training_data(np.zeros((4, 3)), np.zeros(4), task="regression")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert reported_metrics(model, data) == {"loss": 0.0}
+    assert not model.run_eagerly
+    assert model.test_function is None

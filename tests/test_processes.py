@@ -90,3 +90,33 @@ def test_a_chief_and_two_workers_share_a_search_with_folds(tmp_path):
     assert len({tuple(fit.seed for fit in r.fits) for r in records}) == 1
     state = json.loads((tmp_path / "p" / "trial_0" / "trial.json").read_text())
     assert state["score"] == pytest.approx(records[0].score)
+
+
+QUIET = """
+import kttoolkit
+from kttoolkit import builders
+pima = kttoolkit.datasets.load("pima_diabetes")
+for seed in range(6):
+    kttoolkit.tune(
+        builders.mlp(units=4), pima.x, pima.y, tuner="random", max_trials=1, cv=2,
+        max_epochs=1, seed=seed, verbose=0, directory={folder!r},
+    )
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [None, "0"])
+def test_nothing_of_tensorflow_s_start_reaches_the_user(level, tmp_path):
+    """Neither what C++ writes nor a warning of too many graphs, unless it is wanted."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    if level is not None:
+        environment["TF_CPP_MIN_LOG_LEVEL"] = level
+    code = QUIET.format(folder=str(tmp_path))
+    if level is not None:
+        code = "import kttoolkit; kttoolkit.engine"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert (done.stderr == "") == (level is None)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import matplotlib as mpl
 import numpy as np
 import pytest
-from test_importance import bowl, write
+from test_importance import bowl, saddle, write
 from test_plots import climbing, every_kind, of_classes, with_folds
 
 from kttoolkit import cli
@@ -29,6 +29,13 @@ def nasty(hp):
     """What users name may look like HTML, end a script, or colour a terminal."""
     every_kind(hp)
     hp.Choice(NASTY, ["</script><img src=x onerror=alert(2)>", "\x1b[31mred"])
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    plt.close("all")
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +165,12 @@ def test_the_command_line_writes_it_beside_the_study(result, tmp_path, capsys):
     assert "must be a study folder" in capsys.readouterr().err
 
 
+def test_what_matters_only_together_is_told(tmp_path):
+    found = write(tmp_path / "study", 80, saddle)
+    text = "".join(elements_of(found.report(tmp_path / "report.html")).texts)
+    assert re.search(r"(kind and flag|flag and kind)\s*\d+\.\d% ± ", text)
+
+
 # -- pictures in the page ---
 
 
@@ -253,7 +266,6 @@ def test_a_diverged_trial_hides_nothing(tmp_path):
         ax.figure.canvas.draw()
         if name in {"history", "slice"}:
             assert ax.get_ylim()[1] < 1e4
-    plt.close("all")
 
 
 @pytest.mark.parametrize("direction", ["min", "max"])

@@ -13,6 +13,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
+from kttoolkit.engine._wandb_callbacks import give_own_run
 from kttoolkit.exceptions import MissingDependencyError, SearchError
 from kttoolkit.scoring import ObjectiveLike
 
@@ -156,6 +157,7 @@ def _separate_outputs(
             callback.filename = _into_folder(callback.filename, place)
         elif isinstance(callback, keras.callbacks.ModelCheckpoint) and training.n_test:
             callback.filepath = _into_folder(callback.filepath, place)
+    give_own_run(callbacks, plan, training, hp)
 
 
 def _into_folder(path: Any, place: Path) -> str:

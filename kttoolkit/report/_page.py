@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.files import written_whole
-from kttoolkit.importance import Importance, importance
+from kttoolkit.importance import Importance, importance, interactions
 from kttoolkit.report._advice import advice
 from kttoolkit.report._pictures import pictures
 from kttoolkit.report._tables import (
@@ -28,6 +28,8 @@ from kttoolkit.results import TuneResult, setting_as_code, share_of_epochs_saved
 
 _TOP = 5
 _RESAMPLES = 5
+_PAIRED = 3
+_SPREADS, _LEAST = 2.0, 0.005
 # Where dark means good, it must not be lost in a dark page.
 _ON_WHITE = ("contours", "parallel_coordinates")
 _TASKS = {
@@ -110,6 +112,7 @@ def page(
         code=setting_as_code(result) if has_best else "",
         compared=_compared(result) if has_best else [],
         objective=result.study.objective,
+        together=_together(result, seed),
         pictures=[one for one in drawn if one.svg],
         on_white=_ON_WHITE,
         left_out=[one for one in drawn if not one.svg],
@@ -132,6 +135,22 @@ def _importance(result: TuneResult, seed: int) -> Importance | str:
         return importance(result, n_resamples=_RESAMPLES, seed=seed)
     except ResultError as error:
         return str(error)
+
+
+def _together(result: TuneResult, seed: int) -> list[dict[str, str]]:
+    """Return the pairs whose interaction is more than its own spread, if any."""
+    try:
+        frame = interactions(result, top=_PAIRED, n_resamples=_RESAMPLES, seed=seed)
+    except ResultError:
+        return []
+    clear = frame[frame["interaction"] > _SPREADS * frame["std"].clip(lower=_LEAST)]
+    return [
+        {
+            "pair": f"{row['hyperparameter']} and {row['other']}",
+            "share": f"{row['interaction']:.1%} ± {row['std']:.1%}",
+        }
+        for row in clear.to_dict("records")
+    ]
 
 
 def _predictions(

@@ -15,6 +15,7 @@ from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
 from kttoolkit.ranges import Range, Scored, narrowed
 from kttoolkit.results._compare import comparison_frame, within_one_standard_error
+from kttoolkit.results._exportable import Exportable
 from kttoolkit.results._files import (
     TEST_FILE,
     copy_study,
@@ -23,6 +24,7 @@ from kttoolkit.results._files import (
     read_splits,
 )
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
+from kttoolkit.results._optuna import optuna_study
 from kttoolkit.results._record import (
     Study,
     TrialRecord,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TuneResult:
+class TuneResult(Exportable):
     """What a search found; every trial, fold and epoch of it.
 
     Attributes:
@@ -198,6 +200,31 @@ class TuneResult:
         """
         return _above("plots").Plotter(self)
 
+    def report(
+        self, path: str | Path, *, predictions: pd.DataFrame | None = None
+    ) -> Path:
+        """Write one page that tells the whole search, for any browser.
+
+        It holds what to make of the search, the best setting as code, every picture
+        that applies, and all trials in a table that sorts and filters; it needs no
+        network, is light or dark as its reader likes, and can be printed.
+
+        Args:
+            path: of the page, `.html`. One that is there is replaced.
+            predictions: what `out_of_fold` returned, for confusion, calibration or
+                residuals; asked for if left out and the result can make models.
+
+        Returns:
+            The path.
+
+        Raises:
+            ResultError: if the path does not end in `.html`.
+
+        Example:
+            >>> result.report("report.html")  # doctest: +SKIP
+        """
+        return _above("report").write_report(self, path, predictions=predictions)
+
     # -- what mattered ---
 
     def importance(
@@ -225,6 +252,25 @@ class TuneResult:
         """
         return _above("importance").importance(self, method=method, seed=seed)
 
+    def interactions(self, *, top: int = 4, seed: int = 0) -> pd.DataFrame:
+        """Find pairs of hyperparameters that matter together; see `importance`.
+
+        Args:
+            top: how many of the most important ones to pair.
+            seed: of the forests and the resampling.
+
+        Returns:
+            One row a pair; see `kttoolkit.importance.interactions`.
+
+        Raises:
+            ResultError: if fewer than four trials completed, or fewer than two
+                hyperparameters differ.
+
+        Example:
+            >>> result.interactions(top=3)  # doctest: +SKIP
+        """
+        return _above("importance").interactions(self, top=top, seed=seed)
+
     def to_optuna(self) -> "optuna.study.Study":
         """Return the trials as an Optuna study, for its plots and its dashboard.
 
@@ -240,7 +286,7 @@ class TuneResult:
             ...     result.to_optuna()
             ... )  # doctest: +SKIP
         """
-        return _above("importance").optuna_study(self.records, self.ranges)
+        return optuna_study(self.records, self.ranges)
 
     # -- is the winner real? ---
 

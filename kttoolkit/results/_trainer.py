@@ -1,5 +1,6 @@
 """What makes models from a result, as far as a result has to know."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -25,3 +26,11 @@ class Trainer(Protocol):
 
     def add(self, result: "TuneResult", settings: Any) -> None:
         """Score further settings as the search scored its own."""
+
+    def save_model(
+        self, result: "TuneResult", folder: Path, *, model: str, overwrite: bool
+    ) -> Path:
+        """Save the best model with all that it takes to predict raw rows."""
+
+    def to_python(self, result: "TuneResult", path: Path) -> Path:
+        """Write the best setting as a Python file that needs Keras alone."""

@@ -1,8 +1,10 @@
 """The one contract of everything that watches a search."""
 
+import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kttoolkit.results import TrialRecord
@@ -37,11 +39,12 @@ class Tracker:
 
     Calls come in this order: `search_started`, then for each trial
     `trial_started`, for each of its trainings `fold_started`, `epoch_ended` and
-    `fold_ended`, then `trial_ended`; last `search_ended`. Trainings of one trial may
-    run side by side, and their events alternate; with `parallel=` so do those of
-    several trials, and a trial whose worker died starts its folds again. All calls come
-    from the process and thread that called `tune`. A tracker that raises is switched
-    off with one warning, and the search goes on.
+    `fold_ended`, then `trial_ended`; last `best_found`, if a trial completed, and
+    `search_ended`. Trainings of one trial may run side by side, and their events
+    alternate; with `parallel=` so do those of several trials, and a trial whose worker
+    died starts its folds again. A trial that failed and is retried starts and ends
+    again. All calls come from the process and thread that searches. A tracker that
+    raises is closed and switched off with one warning, and the search goes on.
     """
 
     def search_started(self, info: SearchInfo) -> None:
@@ -64,8 +67,14 @@ class Tracker:
     def trial_ended(self, record: TrialRecord) -> None:
         """Be told that a trial completed, failed or was skipped."""
 
+    def best_found(self, record: TrialRecord, save: Callable[[Path], None]) -> None:
+        """Be told the best trial; `save` writes its best fold's model to a file."""
+
     def search_ended(self) -> None:
         """Be told that the search is over, for whatever reason."""
+
+    def close(self) -> None:
+        """Let go of all that is open, after a failure of one's own."""
 
 
 class Trackers:
@@ -104,9 +113,22 @@ class Trackers:
         """Tell that a trial is over."""
         self._tell("trial_ended", record)
 
+    @property
+    def wants_best(self) -> bool:
+        """Whether there is one who listens to `best_found`."""
+        idle = Tracker.best_found
+        return any(type(one).best_found is not idle for one in self._trackers)
+
+    def best_found(self, record: TrialRecord, save: Callable[[Path], None]) -> None:
+        """Tell the best trial."""
+        self._tell("best_found", record, save)
+
     def search_ended(self) -> None:
         """Tell that the search is over."""
         self._tell("search_ended")
+
+    def __len__(self) -> int:
+        return len(self._trackers)
 
     def _tell(self, event: str, *args: Any) -> None:
         for tracker in list(self._trackers):
@@ -114,6 +136,8 @@ class Trackers:
                 getattr(tracker, event)(*args)
             except Exception as error:
                 self._trackers.remove(tracker)
+                with contextlib.suppress(Exception):
+                    tracker.close()
                 warnings.warn(
                     f"{type(tracker).__name__} failed in {event} and is switched off; "
                     f"the search goes on. {type(error).__name__}: {error}",

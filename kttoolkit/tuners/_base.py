@@ -5,9 +5,8 @@ tuners and `keras_tuner.Tuner`. A tuner above it, Keras Tuner's or a user's,
 overrides what it always did and finds folds below.
 """
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,13 @@ from kttoolkit.engine import (
     FitPlan,
     ModelFactory,
     choose,
+    prepare_devices,
     publish,
     restore,
 )
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
-from kttoolkit.files import write_json
+from kttoolkit.files import read_json, write_json
 from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
@@ -37,7 +37,7 @@ from kttoolkit.scoring import (
     aggregate,
     best_index,
 )
-from kttoolkit.trackers import Tracker, Trackers
+from kttoolkit.trackers import Trackers, TrackersLike, as_trackers
 from kttoolkit.tuners._call import (
     Call,
     plan_of,
@@ -54,6 +54,7 @@ from kttoolkit.tuners._parallel import (
     search_in_parallel,
 )
 from kttoolkit.tuners._rows import cut_rows
+from kttoolkit.tuners._told import telling_trackers
 from kttoolkit.tuners._trial import (
     TrialObserver,
     as_history,
@@ -77,7 +78,7 @@ class FoldTuner(keras_tuner.Tuner):
         preprocessor: a scikit-learn transformer, or a function
             `hp -> transformer`, fitted on each fold's training part.
         epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.
-        trackers: are told what happens.
+        trackers: are told what happens; see `kttoolkit.tune`.
         timeout: seconds after which no further epoch is trained, or None.
         parallel: trials at a time, or an executor; see `kttoolkit.tune`.
         **kwargs: arguments of `keras_tuner.Tuner`.
@@ -92,7 +93,7 @@ class FoldTuner(keras_tuner.Tuner):
         engine: str = "auto",
         preprocessor: Any = None,
         epoch_selection: EpochSelection = "per_fold",
-        trackers: Sequence[Tracker] = (),
+        trackers: TrackersLike = (),
         timeout: float | None = None,
         parallel: Any = None,
         **kwargs: Any,
@@ -102,6 +103,7 @@ class FoldTuner(keras_tuner.Tuner):
                 "hypermodel must be a build function or a HyperModel unless a tuner "
                 "overrides run_trial. Received `hypermodel=None`."
             )
+        prepare_devices()
         choose(engine)
         if epoch_selection not in EPOCH_SELECTIONS:
             raise SearchError(
@@ -114,7 +116,7 @@ class FoldTuner(keras_tuner.Tuner):
         self.engine = engine
         self.preprocessor = preprocessor
         self.epoch_selection = epoch_selection
-        self.trackers = Trackers(trackers)
+        self.trackers = Trackers(as_trackers(trackers))
         self.timeout = timeout
         self.parallel: Parallel | None = as_parallel(parallel)
         self.search_seed: int = getattr(oracle, "seed", 0)
@@ -141,20 +143,25 @@ class FoldTuner(keras_tuner.Tuner):
         Raises:
             CrossValidationError: if the folds cannot be cut from these data.
         """
+        inputs, groups, others = named_arguments(fit_args, fit_kwargs)
         if self._uses_folds:
-            self._training_data(*named_arguments(fit_args, fit_kwargs)[:2])
+            self._training_data(inputs, groups)
         if self.timeout is not None:
             self._deadline = time.monotonic() + self.timeout
-        try:
-            if self.parallel is None:
-                super().search(*fit_args, **fit_kwargs)
-            else:
-                self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
-                call = self._call(fit_args, fit_kwargs)
-                handlers = Handlers(self._plan, self._end, self._settle)
-                search_in_parallel(self, call, handlers, self._deadline)
-        except SearchStopped:
-            self.on_search_end()
+        with telling_trackers(self, others.get("epochs")):
+            try:
+                self._search(fit_args, fit_kwargs)
+            except SearchStopped:
+                self.on_search_end()
+
+    def _search(self, fit_args: tuple[Any, ...], fit_kwargs: dict[str, Any]) -> None:
+        if self.parallel is None:
+            super().search(*fit_args, **fit_kwargs)
+            return
+        self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
+        call = self._call(fit_args, fit_kwargs)
+        handlers = Handlers(self._plan, self._end, self._settle)
+        search_in_parallel(self, call, handlers, self._deadline)
 
     def pre_create_trial(self) -> None:
         """End the search where its time is over."""
@@ -299,10 +306,8 @@ class FoldTuner(keras_tuner.Tuner):
         factory = self._factory()
         model = factory.build(hp)
         if not model.built:
-            config = json.loads(
-                Path(self._get_build_config_fname(trial.trial_id)).read_text("utf-8")
-            )
-            model.build_from_config(config)
+            path = Path(self._get_build_config_fname(trial.trial_id))
+            model.build_from_config(read_json(path))
         with factory.scope():
             checkpoint = Path(folder) / CHECKPOINT_FILE
             restore(model, checkpoint, None, optimizer=False)

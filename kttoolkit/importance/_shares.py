@@ -1,18 +1,24 @@
 """Which hyperparameters mattered, and how sure that is."""
 
 import html
-import importlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from kttoolkit.exceptions import MissingDependencyError, ResultError
+from kttoolkit.exceptions import ResultError
 from kttoolkit.ranges import Range
-from kttoolkit.results import TrialRecord, TuneResult
+from kttoolkit.results import (
+    Study,
+    TrialRecord,
+    TuneResult,
+    capped,
+    needs_optuna,
+    optuna_study,
+)
 
 Method = Literal["permutation", "fanova", "ped_anova"]
 METHODS: tuple[Method, ...] = ("permutation", "fanova", "ped_anova")
@@ -78,7 +84,8 @@ def importance(
 
     Returns:
         Shares with their spread. With fewer than ten trials a hyperparameter they say
-        little, and the note says so.
+        little, and the note says so. Diverged trials count as the worst of interest;
+        see `kttoolkit.results.worst_of_interest`.
 
     Raises:
         ResultError: if the method is unknown or fewer than four trials completed.
@@ -100,7 +107,8 @@ def importance(
             f"Importance needs {_FEWEST} completed trials or more, and ten for each "
             f"hyperparameter to mean something, but got {len(records)}."
         )
-    ranges = _varied(result.ranges, records)
+    ranges = varied(result.ranges, records)
+    records = of_interest(records, result.study)
     find = _by_permutation if method == "permutation" else _by_optuna
     rng = np.random.default_rng(seed)
     drawn = [np.arange(len(records))]
@@ -126,8 +134,37 @@ def importance(
     return Importance(frame, method, len(records), _note(frame, len(records)))
 
 
-def _varied(ranges: Sequence[Range], records: Sequence[TrialRecord]) -> list[Range]:
-    """Leave out what had the same value in every trial, and doubles of a name."""
+def of_interest(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
+    """Let no diverged trial be all that there is to explain.
+
+    Args:
+        records: of completed trials.
+        study: of their search.
+
+    Returns:
+        The same trials, none scored worse than is of interest.
+    """
+    name = study.objective
+    scores = capped([record.score for record in records], study.direction)
+    return [
+        replace(record, metrics={**record.metrics, name: float(score)})
+        for record, score in zip(records, scores, strict=True)
+    ]
+
+
+def varied(ranges: Sequence[Range], records: Sequence[TrialRecord]) -> list[Range]:
+    """Leave out what had the same value in every trial, and doubles of a name.
+
+    Args:
+        ranges: of a search.
+        records: of its completed trials.
+
+    Returns:
+        One range for each hyperparameter that differs.
+
+    Raises:
+        ResultError: if none does.
+    """
     kept: dict[str, Range] = {}
     for one in ranges:
         values = {str(record.values.get(one.name)) for record in records}
@@ -223,97 +260,3 @@ def _note(frame: pd.DataFrame, n_trials: int) -> str:
                 "change places."
             )
     return " ".join(notes)
-
-
-# -- Optuna ---
-
-
-def needs_optuna() -> Any:
-    """Import Optuna, or say how to get it.
-
-    Returns:
-        The package.
-
-    Raises:
-        MissingDependencyError: if it is not installed.
-    """
-    try:
-        return importlib.import_module("optuna")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "This needs Optuna, which is not installed. Run: "
-            'pip install "kttoolkit[optuna]"'
-        ) from error
-
-
-def optuna_study(records: Sequence[TrialRecord], ranges: Sequence[Range]) -> Any:
-    """Make an Optuna study of trials.
-
-    Args:
-        records: trials, failed ones too.
-        ranges: of the search space.
-
-    Returns:
-        An `optuna.study.Study` in memory: log scales are Optuna's, the other scales
-        linear; each trial's epochs are its intermediate values (means over the folds),
-        and scores of the folds its user attributes.
-    """
-    optuna = needs_optuna()
-    direction = "maximize" if records[0].direction == "max" else "minimize"
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(direction=direction)
-        distributions = {one.name: _distribution(one, records) for one in ranges}
-        for record in records:
-            study.add_trial(_optuna_trial(optuna, record, distributions))
-    finally:
-        optuna.logging.set_verbosity(level)
-    return study
-
-
-def _optuna_trial(
-    optuna: Any, record: TrialRecord, distributions: dict[str, Any]
-) -> Any:
-    has = {k: v for k, v in distributions.items() if k in record.values}
-    is_complete = record.status == "completed"
-    states = optuna.trial.TrialState
-    return optuna.trial.create_trial(
-        state=states.COMPLETE if is_complete else states.FAIL,
-        value=record.score if is_complete else None,
-        params={name: record.values[name] for name in has},
-        distributions=has,
-        user_attrs={
-            "trial": record.trial_id,
-            "seconds": record.seconds,
-            **{name: list(values) for name, values in record.splits.items()},
-            **({"reason": record.reason} if record.reason else {}),
-        },
-        intermediate_values=_mean_curve(record),
-    )
-
-
-def _mean_curve(record: TrialRecord) -> dict[int, float]:
-    """Return the objective's mean over the folds for each epoch that all have."""
-    curves = [fit.history.get(record.objective, ()) for fit in record.fits]
-    if not curves:
-        return {}
-    first = record.fits[0].initial_epoch + 1
-    means = [float(np.mean(values)) for values in zip(*curves, strict=False)]
-    return {first + index: mean for index, mean in enumerate(means)}
-
-
-def _distribution(one: Range, records: Sequence[TrialRecord]) -> Any:
-    """Return the range as Optuna has it, wide enough for every trial's value."""
-    distributions = needs_optuna().distributions
-    used = [r.values[one.name] for r in records if one.name in r.values]
-    if one.kind in {"Choice", "Boolean", "Fixed"} and not one.is_laid_out:
-        return distributions.CategoricalDistribution(
-            list(dict.fromkeys([*one.values, *used]))
-        )
-    low, high = min([one.low, *used]), max([one.high, *used])
-    is_log = one.scale == "log"
-    if one.kind == "Int":
-        step = 1 if is_log or not one.step else int(one.step)
-        return distributions.IntDistribution(int(low), int(high), log=is_log, step=step)
-    return distributions.FloatDistribution(float(low), float(high), log=is_log)
