@@ -1,4 +1,4 @@
-"""The command line: `kttoolkit tune`, `results`, `report` and `datasets`."""
+"""The command line: `kttoolkit tune`, `results`, `report`, `predict`, `datasets`."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ from kttoolkit import datasets
 from kttoolkit.exceptions import DataError, KttoolkitError
 from kttoolkit.results import TuneResult, read_result
 
-MODEL_FILE = "model.keras"
+MODEL_FOLDER = "model"
 PREDICTIONS_FILE = "predictions.csv"
 REPORT_FILE = "report.html"
 TRIALS_FILE = "trials.csv"
@@ -65,6 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("directory", metavar="DIR")
     report.add_argument("--out", type=Path, metavar="FILE",
                         help=f"the page; DIR/{REPORT_FILE} if left out")  # fmt: skip
+
+    predict = commands.add_parser("predict", help="predict a table by a tuned network")
+    predict.set_defaults(run=_predict)
+    predict.add_argument("directory", metavar="DIR", help="the study folder")
+    predict.add_argument("file", metavar="FILE", help="a CSV file of raw rows")
+    predict.add_argument("--out", type=Path, metavar="FILE",
+                         help="a CSV file; standard output if left out")  # fmt: skip
+    predict.add_argument("--header", action=argparse.BooleanOptionalAction,
+                         help="whether the first line names the columns")  # fmt: skip
 
     listing = commands.add_parser("datasets", help="list the embedded data sets")
     listing.set_defaults(run=_datasets)
@@ -134,8 +143,11 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
     write_outputs(result)
     if options.verbose:
         show(result, console, _ROWS)
-        told = f"{MODEL_FILE}, {PREDICTIONS_FILE} and {TRIALS_FILE} are there too; "
-        told += f"for a page with pictures: kttoolkit report {result.directory}"
+        told = (
+            f"{PREDICTIONS_FILE} and {TRIALS_FILE} are there too. What next:\n"
+            f"  kttoolkit report {result.directory}\n"
+            f"  kttoolkit predict {result.directory} FILE"
+        )
         console.print(Text(told, style="dim"), soft_wrap=True)
 
 
@@ -151,6 +163,19 @@ def _report(options: argparse.Namespace, console: Console) -> None:
     predictions = pd.read_csv(written) if written.exists() else None
     path = options.out or result.directory / REPORT_FILE
     console.print(Text(str(result.report(path, predictions=predictions))))
+
+
+def _predict(options: argparse.Namespace, console: Console) -> None:
+    del console
+    frame = _read_csv(options.file, header=options.header)
+    from kttoolkit import load_model  # noqa: PLC0415
+
+    served = load_model(Path(options.directory) / MODEL_FOLDER)
+    table = pd.DataFrame({"prediction": served.predict(frame)})
+    if served.rows.classes:
+        names = [f"probability_{name}" for name in served.classes_]
+        table[names] = served.predict_proba(frame)
+    table.to_csv(options.out or sys.stdout, index=False)
 
 
 def _datasets(options: argparse.Namespace, console: Console) -> None:
@@ -221,11 +246,7 @@ def table_preprocessor(frame: pd.DataFrame) -> Any:
     from sklearn.compose import make_column_transformer  # noqa: PLC0415
     from sklearn.impute import SimpleImputer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import (  # noqa: PLC0415
-        FunctionTransformer,
-        OneHotEncoder,
-        StandardScaler,
-    )
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
 
     numbers = list(frame.select_dtypes(["number", "bool"]).columns)
     texts = [name for name in frame.columns if name not in numbers]
@@ -242,7 +263,7 @@ def table_preprocessor(frame: pd.DataFrame) -> Any:
         ),
         (
             make_pipeline(
-                FunctionTransformer(_as_text, feature_names_out="one-to-one"),
+                SimpleImputer(strategy="constant", fill_value=_MISSING),
                 OneHotEncoder(
                     categories=known, handle_unknown="ignore", sparse_output=False
                 ),
@@ -252,20 +273,15 @@ def table_preprocessor(frame: pd.DataFrame) -> Any:
     )
 
 
-def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype(object).where(frame.notna(), _MISSING).astype(str)
-
-
 def write_outputs(result: TuneResult) -> None:
-    """Write the trained model, every out-of-fold prediction, and the trials.
+    """Write the trained model, ready to serve, out-of-fold predictions, and trials.
 
     Args:
         result: of a search that can make models.
     """
-    result.trials.to_csv(result.directory / TRIALS_FILE, index=False)
+    result.export(result.directory / TRIALS_FILE)
     result.out_of_fold().to_csv(result.directory / PREDICTIONS_FILE, index=False)
-    model: Any = result.fit_best()
-    model.save(result.directory / MODEL_FILE)
+    result.save_model(result.directory / MODEL_FOLDER, overwrite=True)
 
 
 def show(result: TuneResult, console: Console, n_rows: int) -> None:
@@ -323,6 +339,11 @@ def _read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
         raise DataError(f"{file} must be a CSV file in UTF-8, but got: {e}.") from e
     frame.columns = [str(name).strip() for name in frame.columns]
+    # Truth values with gaps among them are text, as are all categories.
+    texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
+    frame[texts] = frame[texts].apply(
+        lambda column: column.map(str, na_action="ignore")
+    )
     return frame
 
 

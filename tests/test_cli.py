@@ -1,13 +1,14 @@
 """The command line, run as a user runs it."""
 
+import io
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+import kttoolkit
 from kttoolkit import cli
 from kttoolkit.exceptions import DataError
 
@@ -42,7 +43,8 @@ def test_tune_writes_model_predictions_and_trials(table, tmp_path, capsys):
     printed = capsys.readouterr().out
     for expected in ("rank", "best val_accuracy", "±", "untouched test rows (12)"):
         assert expected in printed
-    assert keras.models.load_model(out / "model.keras").count_params() > 0
+    served = kttoolkit.load_model(out / "model")
+    assert set(served.predict(pd.read_csv(table))) <= {"yes", "no"}
     predictions = pd.read_csv(out / "predictions.csv")
     assert len(predictions) == 48
     assert set(predictions["prediction"]) <= {"yes", "no"}
@@ -54,6 +56,29 @@ def test_tune_writes_model_predictions_and_trials(table, tmp_path, capsys):
     assert "best setting" in capsys.readouterr().out
     assert cli.main(["tune", str(table), "--target", "bought", "--out", str(out)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_tuned_network_predicts_a_table(table, tmp_path, capsys):
+    """Raw rows as they come: without the target, in another order, with gaps."""
+    out = tmp_path / "study"
+    cli.main(
+        ["tune", str(table), "--target", "bought", "--tuner", "random", "--cv", "2",
+         "--max-trials", "1", "--max-epochs", "1", "--seed", "0", "--out", str(out),
+         "--verbose", "0"]
+    )  # fmt: skip
+    rows = pd.read_csv(table)[["colour", "size"]].head(5)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    capsys.readouterr()
+    assert cli.main(["predict", str(out), str(tmp_path / "rows.csv")]) == 0
+    found = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert list(found) == ["prediction", "probability_no", "probability_yes"]
+    expected = kttoolkit.load_model(out / "model").predict_proba(pd.read_csv(table))
+    np.testing.assert_allclose(found[list(found)[1:]], expected[:5], atol=1e-6)
+    assert cli.main(["predict", str(tmp_path), str(tmp_path / "rows.csv")]) == 2
+    assert "must hold kttoolkit.json" in capsys.readouterr().err
+    rows[["size"]].to_csv(tmp_path / "rows.csv", index=False)
+    assert cli.main(["predict", str(out), str(tmp_path / "rows.csv")]) == 2
+    assert "colour" in capsys.readouterr().err
 
 
 def test_results_need_no_tensorflow(tmp_path):

@@ -354,17 +354,6 @@ def test_only_an_earlier_model_is_replaced(binary, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "mine"]
 
 
-def test_skops_is_asked_for_before_anything_is_trained(
-    preprocessed, saved, tmp_path, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "skops.io", None)
-    with pytest.raises(MissingDependencyError, match=r"kttoolkit\[export\]"):
-        preprocessed.save_model(tmp_path / "m")
-    with pytest.raises(MissingDependencyError, match=r"kttoolkit\[export\]"):
-        kttoolkit.load_model(saved)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_model_needs_a_build_function_or_rows(binary, tmp_path):
     opened = kttoolkit.load_result(binary.directory)
     with pytest.raises(ResultError, match="needs the build function"):

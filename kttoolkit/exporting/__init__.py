@@ -1,6 +1,7 @@
 """Models taken away: folders that serve raw rows, and plain Python files."""
 
 from kttoolkit.exporting._folder import Trained, check_target, write_folder
+from kttoolkit.exporting._logits import as_probabilities
 from kttoolkit.exporting._python import python_code, write_python
 from kttoolkit.exporting._recipe import Recipe, recorded
 from kttoolkit.exporting._rows import RowForm
@@ -11,6 +12,7 @@ __all__ = [
     "RowForm",
     "ServedModel",
     "Trained",
+    "as_probabilities",
     "check_target",
     "load_model",
     "python_code",

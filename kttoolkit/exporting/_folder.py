@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -14,7 +13,8 @@ from typing import Any
 
 import keras
 
-from kttoolkit.exceptions import MissingDependencyError, ModelFolderError, ResultError
+from kttoolkit.exceptions import ModelFolderError, ResultError
+from kttoolkit.exporting._logits import gives_logits
 from kttoolkit.exporting._rows import RowForm
 from kttoolkit.files import write_json
 from kttoolkit.results import TuneResult
@@ -56,20 +56,16 @@ class Trained:
     kind: str
 
 
-def check_target(folder: Path, *, overwrite: bool, has_preprocessor: bool) -> None:
+def check_target(folder: Path, *, overwrite: bool) -> None:
     """Refuse what could not be saved, before anything is trained.
 
     Args:
         folder: where the model shall be.
         overwrite: whether an earlier model may be replaced.
-        has_preprocessor: whether skops is needed.
 
     Raises:
         ModelFolderError: if the folder is taken.
-        MissingDependencyError: if skops is needed and missing.
     """
-    if has_preprocessor:
-        needs_skops()
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / INFO_FILE).is_file():
@@ -193,7 +189,8 @@ def read_preprocessor(path: Path, trusted: tuple[str, ...]) -> Any:
     Raises:
         ModelFolderError: if it is damaged or holds other types.
     """
-    skops = needs_skops()
+    from skops import io as skops  # noqa: PLC0415
+
     known = {*_KNOWN_TYPES, *trusted}
     try:
         unknown = sorted(set(skops.get_untrusted_types(file=path)) - known)
@@ -210,24 +207,6 @@ def read_preprocessor(path: Path, trusted: tuple[str, ...]) -> Any:
         return skops.load(path, trusted=sorted(known))
     except Exception as error:
         raise ModelFolderError(_damaged(path, error)) from error
-
-
-def needs_skops() -> Any:
-    """Import skops.io, or say how to get it.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingDependencyError: if it is not installed.
-    """
-    try:
-        return importlib.import_module("skops.io")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "A preprocessor is saved and opened by skops, without pickle, but skops is "
-            'not installed. Run: pip install "kttoolkit[export]"'
-        ) from error
 
 
 def _write_model(model: keras.Model, path: Path) -> None:
@@ -256,7 +235,8 @@ def _holds_lambda(config: Any) -> bool:
 
 
 def _write_preprocessor(preprocessor: Any, path: Path) -> None:
-    skops = needs_skops()
+    from skops import io as skops  # noqa: PLC0415
+
     try:
         skops.dump(preprocessor, path)
         skops.get_untrusted_types(file=path)
@@ -276,7 +256,7 @@ def _info(trained: Trained, result: TuneResult, folder: Path) -> dict[str, Any]:
         "format": FORMAT,
         "model": trained.kind,
         "rows": trained.rows.to_json(),
-        "from_logits": bool(getattr(trained.model.loss, "from_logits", False)),
+        "from_logits": gives_logits(trained.model),
         "setting": result.best_values,
         "epochs": result.best_epochs,
         "scores": {

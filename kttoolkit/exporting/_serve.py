@@ -19,6 +19,7 @@ from kttoolkit.exporting._folder import (
     read_model,
     read_preprocessor,
 )
+from kttoolkit.exporting._logits import squashed
 from kttoolkit.exporting._rows import RowForm
 
 
@@ -129,8 +130,7 @@ class ServedModel:
         inputs = self.rows.prepare(x, self.preprocessor)
         outputs = self.model.predict(inputs, verbose=0)
         if self.from_logits and isinstance(outputs, np.ndarray):
-            squash = keras.ops.sigmoid if _is_sigmoid(self, outputs) else _softmax
-            return keras.ops.convert_to_numpy(squash(outputs))
+            return squashed(outputs, self.rows.task)
         return outputs
 
     def __repr__(self) -> str:
@@ -170,7 +170,6 @@ def load_model(
     Raises:
         ModelFolderError: if a file is missing, damaged, of another format, or holds
             what is not trusted.
-        MissingDependencyError: if there is a preprocessor and skops is missing.
 
     Example:
         >>> import kttoolkit
@@ -207,12 +206,3 @@ def _warn_of_another_version(versions: Mapping[str, str]) -> None:
             UserWarning,
             stacklevel=3,
         )
-
-
-def _is_sigmoid(served: ServedModel, outputs: np.ndarray) -> bool:
-    is_single = outputs.reshape(len(outputs), -1).shape[1] == 1
-    return is_single or served.rows.task == "multilabel"
-
-
-def _softmax(outputs: np.ndarray) -> Any:
-    return keras.ops.softmax(outputs, axis=-1)

@@ -76,8 +76,7 @@ class Exportable:
 
         Raises:
             ModelFolderError: if something else is there.
-            MissingDependencyError: if there is a preprocessor and skops is missing.
-            ResultError: if the result was opened without a build function or rows, or
+                ResultError: if the result was opened without a build function or rows, or
                 the model or preprocessor cannot be read back safely.
 
         Example:

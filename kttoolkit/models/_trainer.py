@@ -1,4 +1,4 @@
-"""Models made from a result: retrained, averaged, scored on new rows."""
+"""What makes models from a study: retrained, averaged, scored on new rows."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -28,12 +28,12 @@ from kttoolkit.exporting import (
 )
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, check_names, completed
+from kttoolkit.models._predictions import predict, prediction_frame
 from kttoolkit.results import Study, TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate, best_index
 
 ADDED = "added"
 _REFIT_KEY = 0x5EF17
-_PREDICT_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class StudyTrainer:
         data = self.rows_like_those_of_the_search(None, None)
         is_preprocessed = self.preprocessor is not None
         rows = RowForm.of(data, is_preprocessed=is_preprocessed)
-        check_target(folder, overwrite=overwrite, has_preprocessor=is_preprocessed)
+        check_target(folder, overwrite=overwrite)
         pair = self._trained(result, model)
         return write_folder(folder, Trained(*pair, rows, model), result)
 
@@ -212,11 +212,11 @@ class StudyTrainer:
         for split, fold in enumerate(self.folds):
             part = prepare(fold, self.data, self.folds, self.preprocessor, hp)
             model = self._fold_model(result, result.best_trial, split)
-            predicted = _predict(model, part.test)
+            predicted = predict(model, part.test)
             rows = fold.test if len(fold.test) else np.arange(part.test.n_samples)
             if self.rows is not None and len(fold.test):
                 rows = self.rows[rows]
-            frames.append(_prediction_frame(part.test, predicted, rows, split))
+            frames.append(prediction_frame(part.test, predicted, rows, split))
         return pd.concat(frames, ignore_index=True)
 
     def add(self, result: TuneResult, settings: Iterable[Mapping[str, Any]]) -> None:
@@ -359,40 +359,7 @@ def _inputs_of(model: keras.Model) -> Any:
     return getattr(model, "input", inputs[0] if len(inputs) == 1 else inputs)
 
 
-def _predict(model: keras.Model, rows: TrainingData) -> np.ndarray:
-    """Predict without tracing a graph, which costs more than it saves here."""
-    parts = []
-    for start in range(0, rows.n_samples, _PREDICT_ROWS):
-        chunk = np.arange(start, min(start + _PREDICT_ROWS, rows.n_samples))
-        parts.append(model(take(rows.x, chunk), training=False))
-    if isinstance(parts[0], dict | list | tuple):
-        raise ResultError(
-            "Out-of-fold predictions are a table of one output, but the model has "
-            f"{len(parts[0])}. Predict with the models of each fold."
-        )
-    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
-
-
 def _refit_seed(seed: int) -> int:
     return int(
         np.random.SeedSequence(seed, spawn_key=(_REFIT_KEY,)).generate_state(1)[0] >> 1
     )
-
-
-def _prediction_frame(
-    test: TrainingData, predicted: np.ndarray, rows: np.ndarray, split: int
-) -> pd.DataFrame:
-    frame = pd.DataFrame({"row": rows, "split": split})
-    if test.is_classification and test.labels is not None:
-        names = np.asarray(test.classes, dtype=object)
-        frame["target"] = names[test.labels]
-        frame["prediction"] = test.decode(predicted)
-        matrix = predicted.reshape(len(rows), -1)
-        if matrix.shape[1] == 1:
-            matrix = np.hstack([1 - matrix, matrix])
-        for name, column in zip(test.classes, matrix.T, strict=True):
-            frame[f"probability_{name}"] = column
-        return frame
-    frame["target"] = np.asarray(test.y).reshape(len(rows), -1)[:, 0]
-    frame["prediction"] = predicted.reshape(len(rows), -1)[:, 0]
-    return frame
