@@ -341,9 +341,8 @@ def _read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
     frame.columns = [str(name).strip() for name in frame.columns]
     # Truth values with gaps among them are text, as are all categories.
     texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
-    frame[texts] = frame[texts].apply(
-        lambda column: column.map(str, na_action="ignore")
-    )
+    for name in texts:
+        frame[name] = frame[name].map(str, na_action="ignore")
     return frame
 
 
