@@ -76,7 +76,7 @@ class Exportable:
 
         Raises:
             ModelFolderError: if something else is there.
-        ResultError: if the result was opened without a build function or rows, or
+            ResultError: if the result was opened without a build function or rows, or
                 the model or preprocessor cannot be read back safely.
 
         Example:
