@@ -171,6 +171,21 @@ def test_what_matters_only_together_is_told(tmp_path):
     assert re.search(r"(kind and flag|flag and kind)\s*\d+\.\d% ± ", text)
 
 
+@pytest.mark.slow
+def test_two_thousand_trials_are_drawn_and_make_a_page(tmp_path):
+    """Every picture of many trials, some failed, is drawn; the page stays small."""
+    found = with_folds(
+        write(tmp_path / "study", 2000, bowl, ask=nasty, failed=(3, 7)), n_folds=5
+    )
+    path = found.report(tmp_path / "report.html")
+    text = path.read_text("utf-8")
+    for name in ("history", "slice", "contours", "parallel_coordinates", "curves",
+                 "folds", "importance", "gap"):  # fmt: skip
+        assert f'id="{name}"' in text
+    assert "All 2000 trials" in text
+    assert path.stat().st_size < 8_000_000
+
+
 # -- pictures in the page ---
 
 
