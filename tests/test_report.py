@@ -449,5 +449,6 @@ def test_it_prints_with_everything_but_buttons(opened):
     tab.emulate_media(media="print")
     assert not tab.is_visible(".filter")
     assert not tab.is_visible("[data-copy]")
+    assert tab.is_visible("#table th button")
     assert tab.is_visible("#table tbody tr:last-child")
     assert tab.pdf()[:5] == b"%PDF-"

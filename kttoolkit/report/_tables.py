@@ -10,7 +10,7 @@ import numpy as np
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
 
-_DIGITS = 6
+_DIGITS = 5
 
 
 def trials_table(result: TuneResult) -> dict[str, Any]:
