@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test check format clean
+.PHONY: demo test faults check format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/kttoolkit tune datasets/pima_diabetes.csv --target diabetes \
@@ -14,6 +14,11 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+faults: $(VENV)/.test
+	$(BIN)/python tests/faults/run.py --kills 200
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n 2 \
+	  tests/test_hostile.py tests/test_fuzz.py
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .

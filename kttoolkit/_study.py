@@ -7,7 +7,7 @@ import importlib.metadata
 import json
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 
 from kttoolkit.cv import Folds
-from kttoolkit.exceptions import StudyFolderError
+from kttoolkit.exceptions import StudyFolderError, UnwritableError
+from kttoolkit.files import is_partial, told_if_unwritable, written_whole
+from kttoolkit.locks import LOCK_FILE, owned
+from kttoolkit.plain import is_text, shown
 from kttoolkit.results import SPLITS_FILE, STUDY_FILE, Study
 
 _PACKAGES = ("kttoolkit", "tensorflow", "keras", "keras-tuner", "scikit-learn", "numpy")
+# File systems take no more.
+_LONGEST_NAME = 255
 _MUST_AGREE = {
     "data": "the data",
     "folds": "the folds (cv, groups, test_size)",
@@ -31,10 +36,13 @@ _MUST_EQUAL = (
 )  # fmt: skip
 
 
+@contextlib.contextmanager
 def study_folder(
     directory: str | Path, project_name: str | None, *, resume: bool, overwrite: bool
-) -> Path:
-    """Choose the study folder and refuse one that is taken.
+) -> Iterator[Path]:
+    """Choose the study folder, refuse one that is taken, and lend it for writing.
+
+    What was made for it is taken away again if an error comes before the study does.
 
     Args:
         directory: holds all studies.
@@ -42,37 +50,33 @@ def study_folder(
         resume: whether a study of that name is continued.
         overwrite: whether it is deleted.
 
-    Returns:
-        The folder, which need not exist.
+    Yields:
+        The folder, which no other process writes in meanwhile.
 
     Raises:
-        StudyFolderError: if it exists and nothing was said, or it is no study.
+        StudyFolderError: if it exists and nothing was said, it is no study, or
+            another process is writing in it.
     """
-    if project_name is None:
-        if resume:
-            raise StudyFolderError(
-                "resume=True must say which study, but got project_name=None. Pass the "
-                f"name of a folder in {str(directory)!r}."
-            )
-        return _unused(Path(directory))
-    if not project_name or Path(project_name).name != project_name:
+    if project_name is None and resume:
         raise StudyFolderError(
-            "project_name must be the name of one folder, without separators, but got "
-            f"{project_name!r}. Put the path into directory=."
+            "resume=True must say which study, but got project_name=None. Pass the "
+            f"name of a folder in {str(directory)!r}."
         )
-    folder = Path(directory) / project_name
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / STUDY_FILE).exists():
-            raise StudyFolderError(
-                f"{folder} must be a study of kttoolkit or not exist, but it holds "
-                "other files. Choose another project_name."
-            )
-        if not resume and not overwrite:
-            raise StudyFolderError(
-                f"The study {folder} exists already. Pass resume=True to continue it, "
-                "overwrite=True to start again, or another project_name."
-            )
-    return folder
+    folder = Path(directory) / _checked_name(project_name)
+    parents = [path for path in folder.parents if not path.exists()]
+    is_new = project_name is None or not folder.exists()
+    if project_name is None:
+        folder = _reserved(folder)
+    _refuse_taken(folder, resume=resume, overwrite=overwrite)
+    with owned(folder):
+        try:
+            # Once more, for another search may just have ended here.
+            _refuse_taken(folder, resume=resume, overwrite=overwrite)
+            yield folder
+        except BaseException:
+            if is_new and _is_unstarted(folder):
+                _remove(folder, parents)
+            raise
 
 
 def check_same_study(earlier: Study, now: Study, folder: Path) -> None:
@@ -113,36 +117,17 @@ def write_study(
         folds: the splits, or None.
         rows: original row numbers of the rows that the folds count.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if folds is not None:
         arrays: dict[str, Any] = {"rows": rows}
         for number, fold in enumerate(folds):
             arrays[f"train{number}"] = rows[fold.train]
             arrays[f"test{number}"] = rows[fold.test]
-        partial = folder / f".{SPLITS_FILE}"
-        np.savez_compressed(partial, **arrays)
-        partial.replace(folder / SPLITS_FILE)
+        with (
+            written_whole(folder / SPLITS_FILE) as partial,
+            partial.open("wb") as file,
+        ):
+            np.savez_compressed(file, **arrays)
     replace(study, versions=versions()).write(folder)
-
-
-@contextlib.contextmanager
-def leaving_no_trace(folder: Path) -> Iterator[None]:
-    """Take an empty folder away again if what made it fails.
-
-    Args:
-        folder: the study folder.
-
-    Yields:
-        Nothing.
-    """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        yield
-    except BaseException:
-        for path in made:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
 
 
 def versions() -> dict[str, str]:
@@ -174,11 +159,66 @@ def fingerprint(state: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _unused(directory: Path) -> Path:
-    name = dt.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = directory / name
-    number = 1
-    while folder.exists():
+def _checked_name(project_name: str | None) -> str:
+    if project_name is None:
+        return dt.datetime.now().strftime("%Y%m%d-%H%M%S")
+    if not _is_name(project_name):
+        raise StudyFolderError(
+            "project_name must be the name of one folder, without separators, of at "
+            f"most {_LONGEST_NAME} bytes, but got {shown(project_name)}. Put the path "
+            "into directory=."
+        )
+    return project_name
+
+
+def _is_name(name: Any) -> bool:
+    if not is_text(name) or name in {"", ".", ".."} or "\0" in name:
+        return False
+    return Path(name).name == name and len(name.encode()) <= _LONGEST_NAME
+
+
+def _reserved(wanted: Path) -> Path:
+    """Make a folder of that name, or the next name: several searches may start now."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            with told_if_unwritable(folder):
+                folder.mkdir(parents=True)
+        except UnwritableError:
+            if not folder.exists():
+                raise
+        else:
+            return folder
         number += 1
-        folder = directory / f"{name}-{number}"
-    return folder
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+
+
+def _refuse_taken(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if _is_unstarted(folder):
+        return
+    if not (folder / STUDY_FILE).exists():
+        raise StudyFolderError(
+            f"{folder} must be a study of kttoolkit or not exist, but it holds "
+            "other files. Choose another project_name."
+        )
+    if not resume and not overwrite:
+        raise StudyFolderError(
+            f"The study {folder} exists already. Pass resume=True to continue it, "
+            "overwrite=True to start again, or another project_name."
+        )
+
+
+def _is_unstarted(folder: Path) -> bool:
+    """Tell whether there is no more than a search killed at its start leaves behind."""
+    return not folder.exists() or all(
+        path.name in {LOCK_FILE, SPLITS_FILE} or is_partial(path.name)
+        for path in folder.iterdir()
+    )
+
+
+def _remove(folder: Path, parents: Sequence[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
+        for path in (folder, *parents):
+            path.rmdir()

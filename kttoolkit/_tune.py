@@ -19,7 +19,6 @@ from kttoolkit._problem import Problem, Request, pose
 from kttoolkit._study import (
     check_same_study,
     fingerprint,
-    leaving_no_trace,
     study_folder,
     write_study,
 )
@@ -132,7 +131,8 @@ def tune(
         fit_kwargs: other arguments of `fit`, such as `class_weight`.
         verbose: 0 silent, 1 a live display, 2 a line a trial.
         **tuner_options: arguments of the tuner, such as `factor`,
-            `executions_per_trial`, `hyperparameters`, `max_model_size`.
+            `executions_per_trial`, `hyperparameters`, `max_model_size`,
+            `trial_timeout`, `max_total_epochs`, `keep_checkpoints`.
 
     Returns:
         The result. Ctrl-C ends the search and returns what is finished.
@@ -164,56 +164,60 @@ def tune(
     prepare_devices()
     _check_budgets(max_trials=max_trials, max_epochs=max_epochs, batch_size=batch_size)
     tuner, tuner_options = _as_tuner(tuner, tuner_options)
-    folder = study_folder(directory, project_name, resume=resume, overwrite=overwrite)
-    earlier = _earlier_study(folder, seed, resume=resume)
-    seed = earlier.seed if earlier else secrets.randbits(31) if seed is None else seed
-    if isinstance(tuner, keras_tuner.Oracle):
-        objective = objective or tuner.objective
-    problem = pose(
-        Request(
-            build, x, y, cv, objective, validation_data, validation_split, test_size,
-            preprocessor, sample_weight, groups, task, seed, bool(callbacks),
-            (fit_kwargs or {}).get("steps_per_epoch"), max_epochs or DEFAULT_EPOCHS,
-            tuner_options,
+    with study_folder(
+        directory, project_name, resume=resume, overwrite=overwrite
+    ) as folder:
+        earlier = _earlier_study(folder, seed, resume=resume)
+        seed = (
+            earlier.seed if earlier else secrets.randbits(31) if seed is None else seed
         )
-    )  # fmt: skip
-    options = {
-        **tuner_options,
-        "cv": problem.folds,
-        "preprocessor": preprocessor if problem.folds is not None else None,
-        "engine": engine,
-        "epoch_selection": epoch_selection,
-        "timeout": timeout,
-        "parallel": parallel,
-        "trackers": _with_progress(trackers, verbose),
-        "directory": str(folder.parent),
-        "project_name": folder.name,
-        "overwrite": overwrite,
-    }
-    budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
-    study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
-    study = dataclasses.replace(
-        study,
-        batch_size=batch_size,
-        max_epochs=budgets["max_epochs"],
-        fingerprints={
-            **study.fingerprints, "preprocessor": fingerprint(repr(preprocessor))
-        },
-    )  # fmt: skip
-    if earlier is not None:
-        check_same_study(earlier, study, folder)
-    with leaving_no_trace(folder):
+        if isinstance(tuner, keras_tuner.Oracle):
+            objective = objective or tuner.objective
+        problem = pose(
+            Request(
+                build, x, y, cv, objective, validation_data, validation_split,
+                test_size, preprocessor, sample_weight, groups, task, seed,
+                bool(callbacks),
+                (fit_kwargs or {}).get("steps_per_epoch"), max_epochs or DEFAULT_EPOCHS,
+                tuner_options,
+            )
+        )  # fmt: skip
+        options = {
+            **tuner_options,
+            "cv": problem.folds,
+            "preprocessor": preprocessor if problem.folds is not None else None,
+            "engine": engine,
+            "epoch_selection": epoch_selection,
+            "timeout": timeout,
+            "parallel": parallel,
+            "trackers": _with_progress(trackers, verbose),
+            "directory": str(folder.parent),
+            "project_name": folder.name,
+            "overwrite": overwrite,
+        }
+        budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
+        study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
+        study = dataclasses.replace(
+            study,
+            batch_size=batch_size,
+            max_epochs=budgets["max_epochs"],
+            fingerprints={
+                **study.fingerprints, "preprocessor": fingerprint(repr(preprocessor))
+            },
+        )  # fmt: skip
+        if earlier is not None:
+            check_same_study(earlier, study, folder)
         search = _make_tuner(tuner, problem, seed, budgets, options)
-    write_study(folder, study, problem.folds, problem.rows)
-    arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
-    trainer = StudyTrainer(
-        problem.factory, problem.data if problem.folds else None, problem.folds,
-        preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
-        problem.rows, tuple(callbacks or ()),
-    )  # fmt: skip
-    _run(search, problem, {**arguments, "callbacks": list(callbacks or ())},
-         validation_data)  # fmt: skip
-    return _finish(folder, problem, trainer)
+        write_study(folder, study, problem.folds, problem.rows)
+        arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
+        trainer = StudyTrainer(
+            problem.factory, problem.data if problem.folds else None, problem.folds,
+            preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
+            problem.rows, tuple(callbacks or ()),
+        )  # fmt: skip
+        _run(search, problem, {**arguments, "callbacks": list(callbacks or ())},
+             validation_data)  # fmt: skip
+        return _finish(folder, problem, trainer)
 
 
 def _run(

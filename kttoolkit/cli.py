@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from kttoolkit import datasets
 from kttoolkit.exceptions import DataError, KttoolkitError
+from kttoolkit.plain import visible, visible_lines
 from kttoolkit.results import TuneResult, read_result
 
 MODEL_FOLDER = "model"
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options, Console(highlight=False))
     except (KttoolkitError, FileNotFoundError) as error:
         Console(stderr=True, highlight=False).print(
-            Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True
+            Text.assemble(("error: ", "bold red"), visible_lines(str(error))),
+            soft_wrap=True,
         )
         return 2
     return 0
@@ -148,7 +151,7 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
             f"  kttoolkit report {result.directory}\n"
             f"  kttoolkit predict {result.directory} FILE"
         )
-        console.print(Text(told, style="dim"), soft_wrap=True)
+        console.print(Text(visible_lines(told), style="dim"), soft_wrap=True)
 
 
 def _results(options: argparse.Namespace, console: Console) -> None:
@@ -159,10 +162,11 @@ def _report(options: argparse.Namespace, console: Console) -> None:
     result = read_result(options.directory)
     os.environ.setdefault("MPLBACKEND", "Agg")
     # What `kttoolkit tune` predicted out of fold lies in its study folder.
-    written = result.directory / PREDICTIONS_FILE
-    predictions = pd.read_csv(written) if written.exists() else None
+    table = result.directory / PREDICTIONS_FILE
+    predictions = pd.read_csv(table) if table.exists() else None
     path = options.out or result.directory / REPORT_FILE
-    console.print(Text(str(result.report(path, predictions=predictions))))
+    written = result.report(path, predictions=predictions)
+    console.print(Text(visible(str(written))), soft_wrap=True)
 
 
 def _predict(options: argparse.Namespace, console: Console) -> None:
@@ -221,7 +225,7 @@ def read_table(
             f"--target must name the column to predict, one of {list(frame.columns)}."
         )
     name = target
-    if name not in frame.columns and target.lstrip("-").isdigit():
+    if name not in frame.columns and re.fullmatch("-?[0-9]{1,9}", target):
         number = int(target)
         if -len(frame.columns) <= number < len(frame.columns):
             name = frame.columns[number]
@@ -305,9 +309,10 @@ def show(result: TuneResult, console: Console, n_rows: int) -> None:
     ]
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("rank", "trial", objective, *(name[6:] for name in names), "epochs"):
-        table.add_column(Text(column), justify="right")
+        table.add_column(Text(visible(column)), justify="right")
     for row in ranked.to_dict("records"):
-        table.add_row(*(Text(cell) for cell in _cells(row, objective, names)))
+        cells = _cells(row, objective, names)
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     console.print(table)
     console.print()
     console.print(Text(result.summary()), soft_wrap=True)

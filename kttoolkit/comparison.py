@@ -3,11 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from kttoolkit.exceptions import ResultError
+
+# Of larger ones the square is infinite.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,14 @@ def signed_rank(
     Returns:
         The p-value; 1 where the scores are all equal.
 
+    Raises:
+        ResultError: if the scores are not two or more pairs of finite numbers.
+
     References:
         F. Wilcoxon, "Individual comparisons by ranking methods", Biometrics 1, 1945.
     """
-    differences = np.subtract(first, second)
+    a, b = _pairs(first, second)
+    differences = a - b
     if not differences.any():
         return 1.0
     return float(stats.wilcoxon(differences).pvalue)
@@ -83,7 +91,8 @@ def paired_difference(
         mean itself.
 
     Raises:
-        ResultError: if the scores are not two or more pairs.
+        ResultError: if the scores are not two or more pairs of finite numbers, or
+            the confidence is none.
 
     Example:
         >>> found = paired_difference(
@@ -96,11 +105,10 @@ def paired_difference(
         C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
         Learning 52, 2003.
     """
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
+    a, b = _pairs(first, second)
+    if not 0 < confidence < 1:
         raise ResultError(
-            "A paired comparison needs two scores or more of each setting, as many of "
-            f"one as of the other, but got {a.shape} and {b.shape}."
+            f"0 < confidence < 1 must hold, but got {confidence!r}. Take 0.95."
         )
     differences = a - b
     n, mean = len(a), float(differences.mean())
@@ -110,3 +118,21 @@ def paired_difference(
     width = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
     p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1))
     return PairedDifference(mean, mean - width, mean + width, p_value, n, confidence)
+
+
+def _pairs(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Check scores of which the differences can be squared."""
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape or a.ndim != 1 or len(a) < 2:
+        raise ResultError(
+            "A paired comparison needs two scores or more of each setting, as many of "
+            f"one as of the other, but got {a.shape} and {b.shape}."
+        )
+    largest = max(np.abs(a).max(), np.abs(b).max())
+    # Also false where there is a NaN.
+    if not largest < _LARGEST:
+        raise ResultError(
+            "A paired comparison needs finite scores below 1e150, but the largest is "
+            f"{largest}. Compare trials that did not diverge."
+        )
+    return a, b

@@ -19,6 +19,7 @@ from kttoolkit.engine import (
     own_random_state,
     prepare_devices,
 )
+from kttoolkit.exceptions import TrialTimeoutError
 from kttoolkit.scoring import FoldFit
 
 
@@ -53,6 +54,34 @@ class SilentObserver:
         """Take no note."""
 
 
+class _Timed:
+    """An observer that ends a trial whose time is over, between two epochs.
+
+    Args:
+        observer: is told first.
+        timeout: seconds from now on.
+    """
+
+    def __init__(self, observer: Observer, timeout: float) -> None:
+        self.observer = observer
+        self.timeout = timeout
+        self.callbacks = observer.callbacks
+        self.fold_started = observer.fold_started
+        self.fold_ended = observer.fold_ended
+        self._began = time.monotonic()
+
+    def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
+        """Tell it, then look at the clock."""
+        self.observer.epoch_ended(split, epoch, logs)
+        if time.monotonic() - self._began > self.timeout:
+            # The same words for every trial, so that failures are counted as one.
+            raise TrialTimeoutError(
+                f"A trial must end within trial_timeout={self.timeout:g} seconds, but "
+                "this one had epochs left. Raise it, or keep the search space to "
+                "smaller models and larger batches."
+            )
+
+
 def evaluate(
     factory: ModelFactory,
     hp: keras_tuner.HyperParameters,
@@ -81,6 +110,9 @@ def evaluate(
 
     Returns:
         The outcome.
+
+    Raises:
+        TrialTimeoutError: if it takes longer than the plan allows.
     """
     prepare_devices()
     _free_memory()
@@ -88,6 +120,8 @@ def evaluate(
     plan = factory.planned(plan, hp)
     with own_random_state():
         watched = observer or SilentObserver()
+        if plan.timeout is not None:
+            watched = _Timed(watched, plan.timeout)
         assignment = Assignment(factory, hp, data, folds, plan, watched)
         fits = choose(engine).fit_folds(assignment)
     return Outcome(hp, fits)

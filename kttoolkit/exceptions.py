@@ -7,9 +7,11 @@ KttoolkitError
 ├── ObjectiveError          the objective is unknown or never reported
 ├── SearchError             the search cannot start, or none of its trials succeeded
 │   └── StudyFolderError    the folder on disk belongs to another study or is damaged
+│       └── UnwritableError a file cannot be written; an OSError
 ├── TrialError              one trial failed; the search goes on
 │   ├── NonFiniteScoreError the objective became NaN or infinite
 │   ├── OversizedModelError the model is larger than `max_model_size`
+│   ├── TrialTimeoutError   the trial took longer than `trial_timeout`
 │   └── SettingError        the values of this trial make no model; a SearchSpaceError
 ├── ResultError             a result cannot answer the question
 ├── ModelFolderError        the folder of a saved model is taken, damaged or not trusted
@@ -49,6 +51,10 @@ class StudyFolderError(SearchError):
     """The study folder belongs to another search, or cannot be read."""
 
 
+class UnwritableError(StudyFolderError, OSError):
+    """A file cannot be written: the disk is full, read-only or gone."""
+
+
 class TrialError(KttoolkitError, RuntimeError):
     """One trial failed; it is recorded with its reason and the search goes on."""
 
@@ -59,6 +65,10 @@ class NonFiniteScoreError(TrialError):
 
 class OversizedModelError(TrialError):
     """The model has more trainable parameters than `max_model_size`."""
+
+
+class TrialTimeoutError(TrialError):
+    """The trial took longer than `trial_timeout`; it is not tried again."""
 
 
 class SettingError(TrialError, SearchSpaceError):

@@ -1,8 +1,10 @@
 """Files that are whole or not there, JSON above all."""
 
 import contextlib
+import errno
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,23 +12,38 @@ from typing import Any
 
 import numpy as np
 
-from kttoolkit.exceptions import StudyFolderError
+from kttoolkit.exceptions import StudyFolderError, UnwritableError
+
+_PARTIAL = re.compile(r"\.\d+\.\d+\..+")
+# HDF5 tells the number in the text only.
+_HDF5_NUMBER = re.compile(r"errno = (\d+)")
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free space on that disk"),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM),
+        "Make it writable, or choose another directory",
+    ),
+    **dict.fromkeys(
+        (errno.ENOENT, errno.ENOTDIR, errno.ESTALE),
+        "Leave its folder in place while it is written",
+    ),
+    errno.EFBIG: "Raise the limit on the size of files",
+}
 
 
 def write_json(path: Path, state: Any) -> None:
     """Write JSON so that a kill at any moment leaves the old file or the new one.
 
     Args:
-        path: where to.
+        path: where to; its folder is there.
         state: plain types and NumPy numbers.
+
+    Raises:
+        UnwritableError: if the disk does not take it; the old file stays.
     """
     text = json.dumps(state, default=_plain)
-    partial = _partial(path)
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with _put_in_place(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -38,14 +55,79 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Yields:
         The path to write to.
+
+    Raises:
+        UnwritableError: if the disk does not take it; the old file stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
-    try:
+    with told_if_unwritable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _put_in_place(path) as partial:
         yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def told_if_unwritable(path: Path) -> Iterator[None]:
+    """Say which file the disk does not take, why, and what to do.
+
+    Args:
+        path: what is written.
+
+    Yields:
+        Nothing, while it is written.
+
+    Raises:
+        UnwritableError: instead of the system's error, or HDF5's.
+        OSError: never another one than that.
+        RuntimeError: any that is not HDF5's.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        told = _HDF5_NUMBER.search(str(error))
+        number = int(told[1]) if told else getattr(error, "errno", None)
+        is_foreign = isinstance(error, RuntimeError) and number is None
+        if is_foreign or isinstance(error, UnwritableError):
+            raise
+        reason = os.strerror(number) if number else str(error)
+        remedy = _REMEDIES.get(number or 0, "Mend that")
+        unwritable = UnwritableError(
+            f"{path} must be written, but that fails: {reason}. {remedy}, then call "
+            "again; a search goes on with resume=True."
+        )
+        unwritable.errno = number
+        raise unwritable from error
+
+
+def remove_partials(folder: Path) -> int:
+    """Remove what killed processes began to write.
+
+    Args:
+        folder: one in which no other process writes now.
+
+    Returns:
+        How many files there were.
+    """
+    found = [path for path in folder.rglob(".*") if is_partial(path.name)]
+    with told_if_unwritable(folder):
+        for path in found:
+            path.unlink(missing_ok=True)
+    return len(found)
+
+
+def is_partial(name: str) -> bool:
+    """Tell whether a file was begun by `write_json` or `written_whole`.
+
+    Args:
+        name: of the file.
+
+    Returns:
+        Whether it is one that has not reached its place.
+
+    Example:
+        >>> is_partial(".4711.140735.study.json"), is_partial("study.json")
+        (True, False)
+    """
+    return _PARTIAL.fullmatch(name) is not None
 
 
 def read_json(path: Path) -> Any:
@@ -66,10 +148,27 @@ def read_json(path: Path) -> Any:
         raise StudyFolderError(
             f"A study folder must hold {path.name}, but {path} is missing."
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    # Deep nesting, numbers of thousands of digits, a folder in its place.
+    except (ValueError, RecursionError, OSError) as error:
         raise StudyFolderError(
             f"{path} must be JSON, but it is damaged: {error}. Restore it from a copy."
         ) from error
+
+
+@contextlib.contextmanager
+def _put_in_place(path: Path) -> Iterator[Path]:
+    partial = _partial(path)
+    with told_if_unwritable(path):
+        try:
+            yield partial
+            with partial.open("r+b") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            # Of two errors, the first one says why.
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
 
 def _partial(path: Path) -> Path:

@@ -108,8 +108,10 @@ class TrialScore:
     stds: Mapping[str, float] = field(init=False)
 
     def __post_init__(self) -> None:
-        means = {k: float(np.mean(v)) for k, v in self.splits.items()}
-        stds = {k: float(np.std(v)) for k, v in self.splits.items()}
+        # Metrics other than the objective may be infinite, or too large to square.
+        with np.errstate(invalid="ignore", over="ignore"):
+            means = {k: float(np.mean(v)) for k, v in self.splits.items()}
+            stds = {k: float(np.std(v)) for k, v in self.splits.items()}
         object.__setattr__(self, "means", means)
         object.__setattr__(self, "stds", stds)
 
@@ -224,7 +226,7 @@ def aggregate(
 
     Raises:
         NonFiniteScoreError: if the objective of a fold is finite in no epoch.
-        ObjectiveError: if a fold does not report the objective.
+        ObjectiveError: if a fold does not report the objective, or there is no fold.
 
     Example:
         >>> from types import SimpleNamespace
@@ -246,6 +248,11 @@ def aggregate(
         raise ObjectiveError(
             f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
             f"{epoch_selection!r}."
+        )
+    if not fits:
+        raise ObjectiveError(
+            "A trial is scored over one training or more, but got none. Cut at least "
+            "one fold."
         )
     curves = [_curve(fit, objective.name) for fit in fits]
     if epoch_selection == "common":

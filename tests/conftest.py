@@ -1,4 +1,4 @@
-"""Small real data and small real models, shared by the tests."""
+"""Small real data and small real models, shared by the tests; how much is tried."""
 
 import os
 
@@ -6,6 +6,40 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+_TRIED = [0]
+
+
+def tried():
+    """Count an input, for the sum at the end of a run."""
+    _TRIED[0] += 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    _TRIED[0] = 0
+    try:
+        return (yield)
+    finally:
+        if _TRIED[0]:
+            item.user_properties.append(("inputs", _TRIED[0]))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say how many inputs were tried, and how to try the same ones again."""
+    told = terminalreporter.stats
+    reports = [*told.get("passed", ()), *told.get("failed", ())]
+    known = [dict(r.user_properties) for r in reports if r.when == "call"]
+    n_inputs = sum(properties.get("inputs", 0) for properties in known)
+    if n_inputs:
+        seed = config.getoption("hypothesis_seed", None)
+        terminalreporter.write_line(
+            f"inputs tried: {n_inputs:,} (again with --hypothesis-seed={seed})"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -392,6 +392,53 @@ def test_the_time_limit_is_kept_to_within_an_epoch(tune):
     assert len(result.trials) < 50
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", [None, 2])
+def test_the_epochs_of_all_trials_together_are_limited(tune, parallel):
+    """Ten trials of two folds and four epochs would be 80; 24 are three trials.
+
+    Processes are looked after ten times a second; such small trials end in between.
+    """
+    options = {"max_trials": 10, "max_epochs": 4, "project_name": "p",
+               "parallel": parallel}  # fmt: skip
+    result = tune(max_total_epochs=24, **options)
+    late = 0 if parallel is None else 3
+    assert 3 <= len(result.trials) <= 3 + late
+    assert sum(record.n_epochs for record in result.records) == 8 * len(result.trials)
+    again = tune(max_total_epochs=24, resume=True, **options)
+    assert len(again.trials) == len(result.trials)
+    more = tune(max_total_epochs=45, resume=True, **options)
+    assert 5 <= len(more.trials) <= 5 + late
+
+
+class SlowWhenLarge(keras_tuner.HyperModel):
+    def build(self, hp):
+        hp.Choice("size", ["small", "large"])
+        return build_binary(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        if hp.get("size") == "large":
+            wait = keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: time.sleep(0.4)
+            )
+            kwargs["callbacks"] = [*kwargs.get("callbacks", ()), wait]
+        return model.fit(*args, **kwargs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", [None, 2])
+def test_a_trial_past_its_time_fails_once_and_the_search_goes_on(tune, parallel):
+    """The limit is kept to within an epoch, counted as one reason, and not retried."""
+    result = tune(
+        SlowWhenLarge(), tuner=[{"size": "large"}, {"size": "small"}], max_epochs=80,
+        trial_timeout=10, max_retries_per_trial=2, parallel=parallel,
+    )  # fmt: skip
+    assert list(result.trials["status"]) == ["failed", "completed"]
+    assert 10 <= result.trials["seconds"][0] < 14
+    (reason,) = result.failures.index
+    assert reason.startswith("TrialTimeoutError: A trial must end within trial_timeout")
+
+
 def test_a_failing_tracker_is_switched_off_with_one_warning(tune):
     class Broken(Tracker):
         def fold_ended(self, trial_id, fit):
@@ -453,7 +500,7 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
     result = tune(max_trials=1, max_epochs=1, project_name="p")
     oracle = result.directory / "oracle.json"
     oracle.write_text(oracle.read_text()[:40])
-    with pytest.raises(StudyFolderError, match="cannot be read"):
+    with pytest.raises(StudyFolderError, match=r"must be JSON|must hold"):
         tune(project_name="p", resume=True, max_epochs=1)
     assert len(oracle.read_text()) == 40
 
@@ -470,6 +517,12 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
         ({"max_trials": -1}, SearchError, "max_trials must be .* but got -1"),
         ({"batch_size": 1.5}, SearchError, "batch_size must be .* but got 1.5"),
         ({"timeout": -2}, SearchError, "timeout > 0 must hold"),
+        (
+            {"max_total_epochs": 0},
+            SearchError,
+            r"max_total_epochs > 0 must hold.*got 0",
+        ),
+        ({"trial_timeout": 0}, SearchError, r"trial_timeout > 0 must hold.*got 0"),
         ({"cv": 1}, CrossValidationError, "at least 2 folds, but got cv=1"),
         ({"cv": 31}, CrossValidationError, "The largest that works is 30"),
         ({"test_size": 1.5}, CrossValidationError, "test_size=1.5"),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from kttoolkit.builders._base import Builder
 from kttoolkit.hyperparameters import HyperParameters
+from kttoolkit.plain import visible_lines
 from kttoolkit.ranges import Range, grid_size, ranges_of
 
 _SCALES = {"one_minus_log": "log of 1 - value", "fixed": "-"}
@@ -28,11 +29,11 @@ class SpaceDescription:
 
     def __repr__(self) -> str:
         table = self.frame.to_string(index=False) if len(self.frame) else "nothing"
-        return f"{table}\ngrid: {self.grid_size:,} combinations"
+        return f"{visible_lines(table)}\ngrid: {self.grid_size:,} combinations"
 
     def _repr_html_(self) -> str:
         table = self.frame.to_html(index=False, border=0, escape=True)
-        return f"{table}<p>grid: {self.grid_size:,} combinations</p>"
+        return f"{visible_lines(table)}<p>grid: {self.grid_size:,} combinations</p>"
 
 
 def describe(build: Any) -> SpaceDescription:

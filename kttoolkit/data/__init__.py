@@ -196,7 +196,7 @@ def as_training_data(
         else as_targets_like(y, like.y, like.task, like.classes)
     )
     sample_weight = _as_weights(sample_weight)
-    groups = None if groups is None else as_known_array(groups, "groups")
+    groups = _as_groups(groups)
     _check_lengths(n_samples, y=y, sample_weight=sample_weight, groups=groups)
     return TrainingData(
         x=x,
@@ -255,6 +255,26 @@ def _as_weights(values: Any) -> np.ndarray | None:
             f"{weights.min():g}."
         )
     return weights
+
+
+def _as_groups(values: Any) -> np.ndarray | None:
+    if values is None:
+        return None
+    groups = as_known_array(values, "groups")
+    if groups.ndim != 1:
+        raise DataError(
+            "groups must be one name or number a row, of shape (n_samples,), but got "
+            f"shape {groups.shape}. Pass one column of it."
+        )
+    try:
+        np.unique(groups)
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in groups})
+        raise DataError(
+            f"groups must be all text or all numbers, but they hold {kinds}. Use "
+            "groups.astype(str)."
+        ) from error
+    return groups
 
 
 def _class_dtype(classes: tuple[Any, ...]) -> Any:

@@ -18,6 +18,7 @@ from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.engine._weights import (
     CHECKPOINT_FILE,
     best_file,
+    discard,
     last_file,
     publish,
     restore,
@@ -36,6 +37,7 @@ __all__ = [
     "StackedEngine",
     "best_file",
     "choose",
+    "discard",
     "fit",
     "fit_arguments",
     "last_file",

@@ -193,6 +193,7 @@ class FitPlan:
         directory: where weights are kept, or None to keep none.
         continue_from: the directory of a trial whose trainings go on here.
         keep_last: whether to keep weights and optimizer state of the last epoch.
+        timeout: seconds after which the trial fails, at the end of an epoch; or None.
     """
 
     objective: ObjectiveLike
@@ -207,6 +208,7 @@ class FitPlan:
     directory: str | None = None
     continue_from: str | None = None
     keep_last: bool = False
+    timeout: float | None = None
 
     @property
     def initial_epoch(self) -> int:

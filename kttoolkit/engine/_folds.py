@@ -27,7 +27,7 @@ from kttoolkit.engine._weights import (
     save,
 )
 from kttoolkit.exceptions import ObjectiveError
-from kttoolkit.files import write_json
+from kttoolkit.files import told_if_unwritable, write_json
 from kttoolkit.scoring import FoldFit, ObjectiveLike, best_index, check_finite
 
 
@@ -194,7 +194,9 @@ def _keep(
     model: keras.Model, recorder: EpochRecorder, plan: FitPlan, split: int
 ) -> None:
     folder = Path(str(plan.directory))
-    folder.mkdir(parents=True, exist_ok=True)
+    with told_if_unwritable(folder):
+        # Without its parents: a study that was deleted meanwhile stays deleted.
+        folder.mkdir(exist_ok=True)
     write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
     if plan.keep_last:
         save(model, last_file(folder, split), optimizer=True)

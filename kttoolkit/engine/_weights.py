@@ -1,6 +1,5 @@
 """Weights on disk: one file a training for its best epoch, one for its last."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,6 +10,7 @@ import keras
 
 from kttoolkit.engine._keras import find_what_saving_stored
 from kttoolkit.exceptions import TrialError
+from kttoolkit.files import written_whole
 
 # Keras Tuner's own names, so that it can open our project folders.
 BUILD_CONFIG_FILE = "build_config.json"
@@ -44,18 +44,19 @@ def last_file(directory: str | Path, split: int) -> Path:
 
 
 def save(model: keras.Model, path: Path, *, optimizer: bool) -> None:
-    """Write weights so that a kill leaves no half of a file.
+    """Write weights so that neither a kill nor a full disk leaves half of a file.
 
     Args:
         model: the model.
         path: where to; replaced if it exists.
         optimizer: whether to write the optimizer's state too, for going on.
     """
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
     find_what_saving_stored()
-    with nullcontext() if optimizer else _without_optimizer(model):
+    with (
+        nullcontext() if optimizer else _without_optimizer(model),
+        written_whole(path) as partial,
+    ):
         model.save_weights(partial)
-    partial.replace(path)
 
 
 def restore(model: keras.Model, path: Path, sample: Any, *, optimizer: bool) -> None:
@@ -93,13 +94,23 @@ def publish(directory: str | Path, split: int) -> None:
     source, target = best_file(directory, split), Path(directory) / CHECKPOINT_FILE
     if not source.exists():
         return
-    partial = target.with_name(f".{os.getpid()}.{target.name}")
-    partial.unlink(missing_ok=True)
-    try:
-        partial.hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, partial)
-    partial.replace(target)
+    with written_whole(target) as partial:
+        try:
+            partial.hardlink_to(source)
+        except OSError:
+            shutil.copy2(source, partial)
+
+
+def discard(directory: str | Path, *, last: bool) -> None:
+    """Delete a trial's weights.
+
+    Args:
+        directory: the trial's folder.
+        last: whether to delete those that a higher rung goes on from too.
+    """
+    for path in Path(directory).glob("*.weights.h5"):
+        if last or not path.name.endswith(".last.weights.h5"):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

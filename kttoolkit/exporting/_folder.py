@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,18 @@ from kttoolkit.exceptions import ModelFolderError, ResultError
 from kttoolkit.exporting._logits import gives_logits
 from kttoolkit.exporting._rows import RowForm
 from kttoolkit.files import write_json
+from kttoolkit.plain import (
+    Check,
+    fault,
+    is_count,
+    is_plain,
+    is_scalar,
+    is_text,
+    list_of,
+    names_to,
+    one_of,
+    shown,
+)
 from kttoolkit.results import TuneResult
 
 INFO_FILE = "kttoolkit.json"
@@ -37,6 +50,27 @@ _KNOWN_TYPES = (
     "sklearn.impute._iterative._ImputerTriplet",
 )
 _PACKAGES = ("kttoolkit", "keras", "tensorflow", "scikit-learn", "numpy", "pandas")
+_IS_SHAPE = list_of(is_count)
+_RULES: dict[str, Check] = {
+    "model": is_text,
+    "rows": lambda value: isinstance(value, dict),
+    "from_logits": lambda value: isinstance(value, bool),
+    "setting": names_to(is_plain),
+    "epochs": is_count,
+    "scores": names_to(is_plain),
+    "versions": names_to(is_text),
+}
+_OF_ROWS: dict[str, Check] = {
+    "task": one_of("binary", "multiclass", "multilabel", "regression", "other"),
+    "classes": list_of(is_scalar),
+    "feature_names": list_of(is_text),
+    "categories": names_to(list_of(is_scalar)),
+    "shapes": lambda value: names_to(_IS_SHAPE)(value) or list_of(_IS_SHAPE)(value),
+    "is_preprocessed": lambda value: isinstance(value, bool),
+}
+# What a network or a preprocessor unpacks to, in times its size; weights do not pack.
+_MOST_PACKED = 100
+_ALWAYS_READ = 2**26
 
 
 @dataclass(frozen=True)
@@ -130,17 +164,24 @@ def read_info(folder: Path) -> dict[str, Any]:
             f"The folder of a model must hold {INFO_FILE}, but {path} is missing. Make "
             "one with result.save_model(folder)."
         ) from error
-    except ValueError as error:
+    # Deep nesting, numbers of thousands of digits, a folder in its place.
+    except (ValueError, RecursionError, OSError) as error:
         raise ModelFolderError(_damaged(path, error)) from error
     found = info.get("format") if isinstance(info, dict) else None
     if found != FORMAT:
         raise ModelFolderError(
-            f"{path} must be of format {FORMAT}, but it is of format {found!r}. Open "
-            "it with the version of kttoolkit that wrote it."
+            f"{path} must be of format {FORMAT}, but it is of format {shown(found)}. "
+            "Open it with the version of kttoolkit that wrote it."
         )
     files = info.get("files")
     if not isinstance(files, Mapping) or MODEL_FILE not in files:
         raise ModelFolderError(_damaged(path, "it lists no files"))
+    told = {k: v for k, v in info.items() if k not in {"format", "files"}}
+    reason = fault(told, _RULES, len(_RULES)) or fault(
+        told["rows"], _OF_ROWS, len(_OF_ROWS)
+    )
+    if reason:
+        raise ModelFolderError(_damaged(path, f"its description is damaged, {reason}"))
     for name in set(files) & {MODEL_FILE, PREPROCESSOR_FILE}:
         _check_file(folder / name, files[name])
     return info
@@ -159,6 +200,7 @@ def read_model(path: Path, custom_objects: Mapping[str, Any] | None) -> keras.Mo
     Raises:
         ModelFolderError: if it is damaged, or would run code of its own.
     """
+    _refuse_bomb(path)
     try:
         return keras.saving.load_model(
             path,
@@ -192,6 +234,7 @@ def read_preprocessor(path: Path, trusted: tuple[str, ...]) -> Any:
     from skops import io as skops  # noqa: PLC0415
 
     known = {*_KNOWN_TYPES, *trusted}
+    _refuse_bomb(path)
     try:
         unknown = sorted(set(skops.get_untrusted_types(file=path)) - known)
     # Whatever is wrong with a file that anyone may have written.
@@ -304,6 +347,21 @@ def _check_file(path: Path, digest: str) -> None:
     if _digest(path) != digest:
         raise ModelFolderError(
             _damaged(path, f"its SHA-256 is not the one in {INFO_FILE}")
+        )
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a small file that would fill memory or disk, before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            unpacked = sum(member.file_size for member in file.infolist())
+    # What is wrong with a file that is no archive, its reader says.
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile):
+        return
+    n_bytes = path.stat().st_size
+    if unpacked > max(_ALWAYS_READ, _MOST_PACKED * n_bytes):
+        raise ModelFolderError(
+            _damaged(path, f"its {n_bytes:,} bytes would unpack to {unpacked:,}")
         )
 
 

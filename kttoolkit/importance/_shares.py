@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import visible, visible_lines
 from kttoolkit.ranges import Range
 from kttoolkit.results import (
     Study,
@@ -49,16 +50,17 @@ class Importance:
     note: str = ""
 
     def __repr__(self) -> str:
-        table = self.frame.to_string(index=False, float_format="%.3f")
+        table = visible_lines(self.frame.to_string(index=False, float_format="%.3f"))
         return f"<Importance ({self.method}, {self.n_trials} trials)\n{table}" + (
-            f"\n{self.note}>" if self.note else ">"
+            f"\n{visible(self.note)}>" if self.note else ">"
         )
 
     def _repr_html_(self) -> str:
         table = self.frame.to_html(
             index=False, float_format=lambda share: f"{share:.3f}", border=0
         )
-        return f"{table}<p>{html.escape(self.note)}</p>" if self.note else table
+        note = f"<p>{html.escape(visible(self.note))}</p>" if self.note else ""
+        return f"{visible_lines(table)}{note}"
 
 
 def importance(

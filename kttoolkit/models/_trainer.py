@@ -28,6 +28,7 @@ from kttoolkit.exporting import (
 )
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, check_names, completed
+from kttoolkit.locks import owned
 from kttoolkit.models._predictions import predict, prediction_frame
 from kttoolkit.results import Study, TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate, best_index
@@ -241,11 +242,12 @@ class StudyTrainer:
             if not self.factory.has_own_fit:
                 check_names(setting, known, f"settings[{number}]")
         number = sum(r.trial_id.startswith(ADDED) for r in result.records)
-        for place, setting in enumerate(settings, start=number):
-            hp = HyperParameters()
-            hp.merge(space)
-            hp.values = completed(space, setting)
-            self._score(result.study, hp, f"{ADDED}{place}", result.directory)
+        with owned(result.directory):
+            for place, setting in enumerate(settings, start=number):
+                hp = HyperParameters()
+                hp.merge(space)
+                hp.values = completed(space, setting)
+                self._score(result.study, hp, f"{ADDED}{place}", result.directory)
 
     def _score(
         self, study: Study, hp: HyperParameters, trial_id: str, directory: Path
@@ -344,6 +346,12 @@ class StudyTrainer:
         model = self.factory.build(result.best_hyperparameters)
         sample = None if self.data is None else take(self.data.x, np.arange(1))
         path = best_file(result.trial_directory(trial), split)
+        if not path.exists():
+            raise ResultError(
+                f"The weights of trial {trial.trial_id} must have been kept, but "
+                f"{path} is missing. Search with keep_checkpoints=1 or more; fit_best "
+                "trains the setting anew."
+            )
         restore(model, path, sample, optimizer=False)
         return model
 

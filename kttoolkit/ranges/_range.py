@@ -78,11 +78,15 @@ class Range:
 
         Returns:
             Its logarithm, minus the logarithm of 1 - value, its place in the order,
-            or the value itself.
+            or the value itself; NaN for what has no place on the scale.
         """
         if self.scale == "ordered":
             return float(self.values.index(value)) if value in self.values else math.nan
-        return float(_FORTH[self.scale](value))
+        # Settings of a user's own may lie anywhere.
+        try:
+            return float(_FORTH[self.scale](value))
+        except (TypeError, ValueError, OverflowError):
+            return math.nan
 
     def from_scale(self, place: float) -> float:
         """Undo `to_scale`.

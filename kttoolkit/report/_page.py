@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kttoolkit.exceptions import ResultError
 from kttoolkit.files import written_whole
 from kttoolkit.importance import Importance, importance, interactions
+from kttoolkit.plain import visible_lines
 from kttoolkit.report._advice import advice
 from kttoolkit.report._pictures import pictures
 from kttoolkit.report._tables import (
@@ -73,7 +74,7 @@ def write_report(
         )
     text = page(result, predictions=predictions, seed=seed)
     with written_whole(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(visible_lines(text), encoding="utf-8")
     return path
 
 

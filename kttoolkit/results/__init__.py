@@ -13,6 +13,7 @@ from kttoolkit.results._optuna import (
     read_trial_ranges,
     without_optuna_messages,
 )
+from kttoolkit.results._project import check_project
 from kttoolkit.results._record import (
     RECORD_FILE,
     SPLITS_FILE,
@@ -37,6 +38,7 @@ __all__ = [
     "TuneResult",
     "as_code",
     "capped",
+    "check_project",
     "mean_curve",
     "needs_optuna",
     "optuna_direction",

@@ -72,9 +72,10 @@ def within_one_standard_error(records: Sequence[TrialRecord]) -> list[TrialRecor
     """
     best = records[0]
     values = _splits(best)
-    error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = float(values.std(ddof=1) / np.sqrt(len(values)))
     sign = 1.0 if best.direction == "min" else -1.0
-    near = [r for r in records if sign * (r.score - best.score) <= error]
+    near = [r for r in records if r is best or sign * (r.score - best.score) <= error]
     if any(record.n_parameters == 0 for record in near):
         raise ResultError(
             "The simplest trial is the one with the fewest parameters, but they are "

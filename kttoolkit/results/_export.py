@@ -15,6 +15,7 @@ import pandas as pd
 
 from kttoolkit.exceptions import MissingDependencyError, ResultError
 from kttoolkit.files import written_whole
+from kttoolkit.plain import visible
 
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 TABLES = ("trials", "folds", "curves")
 JSON_COLUMNS = "json_columns"
 _DIGITS = 4
+# What a spreadsheet takes for the start of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Above it, whole numbers are easier to read with an exponent.
 _LONGEST_WHOLE = 1e6
 
@@ -120,7 +123,20 @@ def _on_a_page(result: "TuneResult", frame: pd.DataFrame) -> list[str]:
 
 
 def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_csv(path, index=False)
+    safe = frame.copy()
+    for name in safe.select_dtypes(["object", "string"]):
+        safe[name] = safe[name].astype(object).map(_for_spreadsheet)
+    safe.columns = pd.Index([_for_spreadsheet(name) for name in safe])
+    safe.to_csv(path, index=False)
+
+
+def _for_spreadsheet(value: Any) -> Any:
+    """Keep a text from being a formula, which a spreadsheet would run."""
+    if not isinstance(value, str):
+        return value
+    # A return alone would end the line, for no quotes are written around it.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if value.startswith(_FORMULA) else text
 
 
 def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -211,6 +227,7 @@ def _headers(names: Sequence[str]) -> list[str]:
 
 
 def _header(name: str) -> str:
+    name = visible(name)
     name = re.sub(r"^split(\d+)_", r"split \1 ", name)
     for prefix, said in (("param_", ""), ("mean_", "mean "), ("std_", "std ")):
         if name.startswith(prefix):
@@ -222,7 +239,7 @@ def _cell(value: Any) -> str:
     if _is_missing(value):
         return ""
     if _kind(value) is not float:
-        return " ".join(str(value).split())
+        return visible(" ".join(str(value).split()))
     if math.isfinite(value) and value == round(value) and abs(value) < _LONGEST_WHOLE:
         return f"{value:.0f}"
     return f"{value:.{_DIGITS}g}"

@@ -22,9 +22,11 @@ class Exportable:
         """Write a table as CSV, Parquet, LaTeX or Markdown, the best trial first.
 
         CSV and Parquet hold every digit; read a CSV with `dtype={"trial": str}`, since
-        trials may be named "0000". A Parquet column has one type, so a hyperparameter
-        whose values are of several (8 and "auto", or lists) is written as JSON texts;
-        their names are in `frame.attrs["json_columns"]` of what
+        trials may be named "0000". In a CSV, text that a spreadsheet would run as a
+        formula (it begins with =, +, -, @, a tab or a return) has an apostrophe in
+        front; Parquet holds it as it is. A Parquet column has one type, so a
+        hyperparameter whose values are of several (8 and "auto", or lists) is written
+        as JSON texts; their names are in `frame.attrs["json_columns"]` of what
         `pandas.read_parquet` returns. LaTeX (with the package booktabs) and Markdown
         have four significant digits, short headers, and all text escaped.
 

@@ -1,7 +1,6 @@
 """What a result reads from its study folder, and copies out of it."""
 
 import shutil
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,12 @@ import numpy as np
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
 from kttoolkit.files import read_json
+from kttoolkit.plain import is_number, is_scalar, names_to, shown
 from kttoolkit.ranges import Range, ranges_of
+from kttoolkit.results._checks import damaged
 from kttoolkit.results._record import RECORD_FILE, SPLITS_FILE, STUDY_FILE
+from kttoolkit.results._rows import read_row_arrays
+from kttoolkit.results._space import is_space
 
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
@@ -37,14 +40,13 @@ def read_splits(directory: Path) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         raise ResultError(
             f"Row numbers are kept for searches on arrays, but {path} is missing."
         )
+    arrays = read_row_arrays(path)
+    n_folds = (len(arrays) - ("rows" in arrays)) // 2
     try:
-        with path.open("rb") as stream, np.load(stream) as file:
-            numbers = range((len(file.files) - ("rows" in file)) // 2)
-            return tuple((file[f"train{k}"], file[f"test{k}"]) for k in numbers)
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        return tuple((arrays[f"train{k}"], arrays[f"test{k}"]) for k in range(n_folds))
+    except KeyError as error:
         raise StudyFolderError(
-            f"{path} must hold row numbers, but it is damaged: {error}. Restore it "
-            "from a copy."
+            damaged(path, "row numbers", f"{error} is missing")
         ) from error
 
 
@@ -56,12 +58,65 @@ def read_rows(directory: Path) -> np.ndarray | None:
 
     Returns:
         Array of shape (n_samples,), sorted, or None where none were kept.
+
+    Raises:
+        StudyFolderError: if the file is damaged.
     """
     path = directory / SPLITS_FILE
     if not path.exists():
         return None
-    with path.open("rb") as stream, np.load(stream) as file:
-        return np.asarray(file["rows"])
+    arrays = read_row_arrays(path)
+    if "rows" not in arrays:
+        raise StudyFolderError(
+            damaged(path, "the rows that trials saw", "'rows' is missing")
+        )
+    return arrays["rows"]
+
+
+def read_test_metrics(directory: Path) -> dict[str, float]:
+    """Read the metrics on the rows that were set aside.
+
+    Args:
+        directory: the study folder.
+
+    Returns:
+        Names to values; empty where no rows were set aside.
+
+    Raises:
+        StudyFolderError: if the file is damaged.
+    """
+    path = directory / TEST_FILE
+    if not path.exists():
+        return {}
+    metrics = read_json(path)
+    if not names_to(is_number)(metrics):
+        raise StudyFolderError(damaged(path, "metrics", f"it holds {shown(metrics)}"))
+    return dict(metrics)
+
+
+def read_space(path: Path) -> dict[str, Any]:
+    """Read the hyperparameters that Keras Tuner wrote of a trial.
+
+    Args:
+        path: of its `trial.json`.
+
+    Returns:
+        Their configuration: "space" and "values".
+
+    Raises:
+        StudyFolderError: if it is missing or damaged.
+    """
+    state = read_json(path)
+    found = state.get("hyperparameters") if isinstance(state, dict) else None
+    if not (
+        isinstance(found, dict)
+        and is_space(found.get("space"))
+        and names_to(is_scalar)(found.get("values"))
+    ):
+        raise StudyFolderError(
+            damaged(path, "a trial of Keras Tuner", f"it holds {shown(state)}")
+        )
+    return found
 
 
 def read_ranges(folders: Iterable[Path]) -> tuple[Range, ...]:
@@ -72,12 +127,15 @@ def read_ranges(folders: Iterable[Path]) -> tuple[Range, ...]:
 
     Returns:
         One range for each hyperparameter and its conditions.
+
+    Raises:
+        StudyFolderError: if what Keras Tuner wrote of a trial is damaged.
     """
     known: dict[str, Any] = {}
     for folder in folders:
         path = folder / "trial.json"
-        state = read_json(path) if path.exists() else {}
-        for entry in state.get("hyperparameters", {}).get("space", ()):
+        space = read_space(path)["space"] if path.exists() else ()
+        for entry in space:
             key = (entry["config"]["name"], entry["config"].get("conditions"))
             known.setdefault(repr(key), entry)
     return tuple(ranges_of(known.values()))

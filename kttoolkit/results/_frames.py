@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kttoolkit.results._record import TrialRecord
+from kttoolkit.results._record import TrialRecord, spread
 
 _FOLD_COLUMNS = (
     "trial", "split", "fold", "execution", "seed", "n_train", "n_test", "best_epoch",
@@ -118,7 +118,7 @@ def _trial_row(record: TrialRecord) -> dict[str, Any]:
     for name in names:
         values = record.splits.get(name, ())
         row[f"mean_{name}"] = record.metrics[name]
-        row[f"std_{name}"] = float(np.std(values)) if values else np.nan
+        row[f"std_{name}"] = spread(values)
         row |= {f"split{k}_{name}": value for k, value in enumerate(values)}
     row |= {f"param_{name}": value for name, value in record.values.items()}
     row["best_epoch"] = float(np.mean(record.epochs)) if record.epochs else np.nan

@@ -1,6 +1,6 @@
 """What is kept of a trial and of the study it belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +9,22 @@ import numpy as np
 
 from kttoolkit.exceptions import StudyFolderError
 from kttoolkit.files import read_json, write_json
+from kttoolkit.plain import (
+    Check,
+    is_count,
+    is_number,
+    is_plain,
+    is_scalar,
+    is_seed,
+    is_text,
+    is_time,
+    list_of,
+    maybe,
+    names_to,
+    one_of,
+    shown,
+)
+from kttoolkit.results._checks import check_fields, damaged, refuse_links
 from kttoolkit.scoring import FoldFit, best_index
 
 RECORD_FILE = "folds.json"
@@ -18,6 +34,53 @@ FORMAT = 1
 _JSON_TYPES = (str, int, float, np.generic)
 
 Status = Literal["completed", "failed", "skipped"]
+
+_IS_DIRECTION = one_of("min", "max")
+# The first ones of each must be there.
+_OF_A_TRIAL: dict[str, Check] = {
+    "trial_id": is_text,
+    "values": names_to(is_plain),
+    "status": one_of("completed", "failed", "skipped"),
+    "splits": names_to(list_of(is_number)),
+    "epochs": list_of(is_count),
+    "fits": lambda value: isinstance(value, list),
+    "message": lambda value: isinstance(value, str),
+    "attempt": is_count,
+    "seconds": is_time,
+    "ended": is_time,
+    "objective": is_text,
+    "direction": _IS_DIRECTION,
+    "metrics": names_to(is_number),
+}
+_OF_A_FIT: dict[str, Check] = {
+    "split": is_count,
+    "fold": is_count,
+    "execution": is_count,
+    "seed": is_seed,
+    "history": names_to(list_of(is_number)),
+    "initial_epoch": is_count,
+    "n_train": is_count,
+    "n_test": is_count,
+    "seconds": is_time,
+    "n_parameters": is_count,
+}
+_OF_A_STUDY: dict[str, Check] = {
+    "tuner": is_text,
+    "objective": is_text,
+    "direction": _IS_DIRECTION,
+    "seed": is_seed,
+    "cv": is_text,
+    "n_splits": is_count,
+    "task": is_text,
+    "classes": list_of(is_scalar),
+    "n_samples": is_count,
+    "n_test": is_count,
+    "epoch_selection": is_text,
+    "batch_size": maybe(is_count),
+    "max_epochs": maybe(is_count),
+    "fingerprints": names_to(is_text),
+    "versions": names_to(is_text),
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +117,11 @@ class TrialRecord:
     epochs: tuple[int, ...] = ()
     fits: tuple[FoldFit, ...] = ()
 
+    def __post_init__(self) -> None:
+        # Errors may name files whose names are no text.
+        text = self.message.encode("utf-8", "backslashreplace").decode()
+        object.__setattr__(self, "message", text)
+
     @property
     def score(self) -> float:
         """Mean of the objective, NaN for a trial that did not complete."""
@@ -64,8 +132,7 @@ class TrialRecord:
     @property
     def std(self) -> float:
         """Standard deviation of the objective over the splits (as NumPy's)."""
-        values = self.splits.get(self.objective, ())
-        return float(np.std(values)) if values else float("nan")
+        return spread(self.splits.get(self.objective, ()))
 
     @property
     def n_epochs(self) -> int:
@@ -124,15 +191,14 @@ class TrialRecord:
         if not path.exists():
             return None
         state = _read_state(path, "a trial")
-        try:
-            fits = tuple(FoldFit.from_json(fit) for fit in state["fits"])
-            splits = {k: tuple(v) for k, v in state["splits"].items()}
-            epochs = tuple(state["epochs"])
-            return cls(**{**state, "fits": fits, "splits": splits, "epochs": epochs})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise StudyFolderError(
-                f"{path} must hold a trial, but it does not: {error!r}."
-            ) from error
+        check_fields(state, _OF_A_TRIAL, 6, path, "a trial")
+        for fit in state["fits"]:
+            check_fields(fit, _OF_A_FIT, 5, path, "a trial")
+        _check_trial(state, path)
+        fits = tuple(FoldFit.from_json(fit) for fit in state["fits"])
+        splits = {k: tuple(v) for k, v in state["splits"].items()}
+        epochs = tuple(state["epochs"])
+        return cls(**{**state, "fits": fits, "splits": splits, "epochs": epochs})
 
 
 @dataclass(frozen=True)
@@ -198,13 +264,11 @@ class Study:
             StudyFolderError: if it is missing, damaged or of a later format.
         """
         path = folder / STUDY_FILE
+        if folder.is_dir():
+            refuse_links(folder)
         state = _read_state(path, "a study")
-        try:
-            return cls(**{**state, "classes": tuple(state.get("classes", ()))})
-        except TypeError as error:
-            raise StudyFolderError(
-                f"{path} must hold a study, but it does not: {error}."
-            ) from error
+        check_fields(state, _OF_A_STUDY, 6, path, "a study")
+        return cls(**{**state, "classes": tuple(state.get("classes", ()))})
 
 
 def read_records(folder: Path) -> tuple[TrialRecord, ...]:
@@ -221,6 +285,19 @@ def read_records(folder: Path) -> tuple[TrialRecord, ...]:
     )
     records = [record for record in found if record is not None]
     return tuple(sorted(records, key=lambda r: (len(r.trial_id), r.trial_id)))
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the standard deviation as NumPy's, NaN where a value is not finite.
+
+    Args:
+        values: one a split.
+
+    Returns:
+        A number, NaN of no values.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.std(values)) if values else float("nan")
 
 
 def share_of_epochs_saved(
@@ -246,14 +323,34 @@ def share_of_epochs_saved(
     return max(0.0, 1 - n_epochs / (n_starts * max_epochs))
 
 
+def _check_trial(state: Mapping[str, Any], path: Path) -> None:
+    """Refuse a trial whose parts do not fit together, or that is called otherwise."""
+    # The name becomes part of a path that is written to.
+    name = path.parent.name.removeprefix("trial_")
+    if state["trial_id"] != name:
+        raise StudyFolderError(
+            damaged(path, "a trial", f"its name is {shown(state['trial_id'])}")
+        )
+    n_fits = len(state["fits"])
+    lengths = {key: len(values) for key, values in state["splits"].items()}
+    lengths["epochs"] = len(state["epochs"]) or n_fits
+    wrong = {key: n for key, n in lengths.items() if n_fits and n != n_fits}
+    if wrong:
+        told = f"it has {n_fits} trainings, but {shown(wrong)} values"
+        raise StudyFolderError(damaged(path, "a trial", told))
+
+
 def _read_state(path: Path, what: str) -> dict[str, Any]:
     state = read_json(path)
     if not isinstance(state, dict):
-        raise StudyFolderError(f"{path} must hold {what}, but it holds {state!r}.")
+        raise StudyFolderError(
+            f"{path} must hold {what}, but it holds {shown(state)}. Restore it from a "
+            "copy."
+        )
     found = state.pop("format", None)
     if found != FORMAT:
         raise StudyFolderError(
-            f"{path} must be of format {FORMAT}, but it is of format {found!r}. "
+            f"{path} must be of format {FORMAT}, but it is of format {shown(found)}. "
             "Open it with the version of kttoolkit that wrote it."
         )
     return state

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
-from kttoolkit.files import read_json
 from kttoolkit.ranges import Range, Scored, narrowed
+from kttoolkit.results._checks import damaged
 from kttoolkit.results._compare import comparison_frame, within_one_standard_error
 from kttoolkit.results._exportable import Exportable
 from kttoolkit.results._files import (
-    TEST_FILE,
     copy_study,
     read_ranges,
     read_rows,
+    read_space,
     read_splits,
+    read_test_metrics,
 )
 from kttoolkit.results._frames import curves_frame, folds_frame, ranks, trials_frame
 from kttoolkit.results._optuna import optuna_study
@@ -130,8 +131,15 @@ class TuneResult(Exportable):
         """The best trial's `keras_tuner.HyperParameters`, ready for `build(hp)`."""
         from keras_tuner import HyperParameters  # noqa: PLC0415
 
-        state = read_json(self.trial_directory(self.best_trial) / "trial.json")
-        return HyperParameters.from_config(state["hyperparameters"])
+        path = self.trial_directory(self.best_trial) / "trial.json"
+        config = read_space(path)
+        # Keras Tuner has rules of its own, such as that a default is among the values.
+        try:
+            return HyperParameters.from_config(config)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StudyFolderError(
+                damaged(path, "a trial of Keras Tuner", f"{error}")
+            ) from error
 
     @cached_property
     def ranges(self) -> tuple[Range, ...]:
@@ -515,8 +523,7 @@ def read_result(directory: str | Path, *, trainer: Trainer | None = None) -> Tun
     if not folder.is_dir():
         raise StudyFolderError(f"There must be a study folder, but {folder} is none.")
     study = Study.read(folder)
-    test = folder / TEST_FILE
-    metrics = read_json(test) if test.exists() else {}
+    metrics = read_test_metrics(folder)
     return TuneResult(folder, study, read_records(folder), metrics, trainer)
 
 

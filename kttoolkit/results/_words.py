@@ -4,6 +4,8 @@ import html
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from kttoolkit.plain import visible, visible_lines
+
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
 
@@ -15,7 +17,8 @@ def in_words(result: "TuneResult") -> str:
         result: of a search.
 
     Returns:
-        Objective, best score with its spread, the best setting, counts.
+        Objective, best score with its spread, the best setting, counts; control
+        characters in what users name are written out.
     """
     counts = Counter(record.status for record in result.records)
     told = ", ".join(
@@ -39,7 +42,7 @@ def in_words(result: "TuneResult") -> str:
         shown = ", ".join(f"{k} {v:.4f}" for k, v in result.test_metrics.items())
         lines.append(f"untouched test rows ({result.study.n_test}): {shown}")
     lines.append(f"study folder: {result.directory}")
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def as_html(result: "TuneResult") -> str:
@@ -60,7 +63,7 @@ def as_html(result: "TuneResult") -> str:
     ]
     table = result.trials.sort_values("rank")[columns].head(10)
     rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
-    return f"<pre>{html.escape(result.summary())}</pre>{rows}"
+    return f"<pre>{html.escape(result.summary())}</pre>{visible_lines(rows)}"
 
 
 def _is_asked(name: str) -> bool:

@@ -8,8 +8,12 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import is_number, shown
 
 _POINTS_A_DECADE = 50
+_MOST_POINTS = 10_000
+_MOST_STEPS = 1e9
+_VALUES = (str, bool, int, float, np.generic)
 
 
 def choice(
@@ -42,14 +46,9 @@ def choice(
         >>> choice(HyperParameters(), name="pool", values=["max", "average"])
         'max'
     """
-    values = list(values)
-    if not values or len(set(values)) < len(values):
-        raise SearchSpaceError(
-            f"{name} must be chosen of one or more values, none twice, but got "
-            f"values={values!r}."
-        )
+    values = _as_values(name, values)
     default = values[0] if default is None else default
-    if default not in values:
+    if not isinstance(default, _VALUES) or default not in values:
         raise SearchSpaceError(
             f"The default of {name} must be one of its values, but got {default=} and "
             f"{values=}. Choose one of these, or add it."
@@ -97,6 +96,16 @@ def integer(
         1
     """
     _check_bounds(name, min_value, max_value, default)
+    for number in (min_value, max_value, step, default):
+        if number is not None and not _is_whole(number):
+            raise SearchSpaceError(
+                f"Bounds, step and default of {name} must be whole numbers, but got "
+                f"{shown(number)}. Round them, or use linear_float or log_float."
+            )
+    if sampling not in {"linear", "log"}:
+        raise SearchSpaceError(
+            f"sampling of {name} must be 'linear' or 'log', but got {sampling!r}."
+        )
     if sampling == "log":
         _check_log(name, min_value)
     _check_steps(name, min_value, max_value, step, sampling)
@@ -183,7 +192,7 @@ def log_float(
     _check_bounds(name, min_value, max_value, default)
     _check_log(name, min_value)
     if default is None:
-        default = float(f"{math.sqrt(min_value * max_value):.6g}")
+        default = float(f"{math.sqrt(min_value) * math.sqrt(max_value):.6g}")
         default = min(max(default, min_value), max_value)
     value = hp.Float(name, min_value, max_value, sampling="log", default=float(default))
     return _or_none(float, value)
@@ -240,8 +249,11 @@ def one_minus_log(
             f"{min_value=} and {max_value=}: a factor of 1 would average over "
             "infinitely many steps. Take 0.999 or 0.9999 as the highest."
         )
-    if points is not None and points < 2:
-        raise SearchSpaceError(f"points >= 2 must hold for {name}, but got {points=}.")
+    if points is not None and not (_is_whole(points) and 2 <= points <= _MOST_POINTS):
+        raise SearchSpaceError(
+            f"points >= 2 must hold for {name}, as a whole number of at most "
+            f"{_MOST_POINTS}, but got points={shown(points)}."
+        )
     default = min_value if default is None else default
     values = _laid_out(float(min_value), float(max_value), points, float(default))
     return _or_none(float, hp.Choice(name, values, ordered=True, default=default))
@@ -273,17 +285,20 @@ def _rounded(value: float) -> float:
 
 def _check_bounds(name: str, low: Any, high: Any, default: Any) -> None:
     for bound in (low, high):
-        is_number = isinstance(bound, int | float | np.number)
-        if not is_number or isinstance(bound, bool) or not math.isfinite(bound):
+        if not _is_finite(bound):
             raise SearchSpaceError(
-                f"The bounds of {name} must be finite numbers, but got {bound!r}."
+                f"The bounds of {name} must be finite numbers, but got {shown(bound)}."
             )
-    if low > high:
+    if default is not None and not _is_finite(default):
+        raise SearchSpaceError(
+            f"The default of {name} must be a finite number, but got {shown(default)}."
+        )
+    if float(low) > float(high):
         raise SearchSpaceError(
             f"min_value <= max_value must hold for {name}, but got min_value={low} and "
             f"max_value={high}. Exchange them."
         )
-    if default is not None and not low <= default <= high:
+    if default is not None and not float(low) <= float(default) <= float(high):
         raise SearchSpaceError(
             f"min_value <= default <= max_value must hold for {name}, but got "
             f"min_value={low}, default={default} and max_value={high}. Pass default= "
@@ -307,9 +322,20 @@ def _check_steps(
     if step is None:
         return
     least = 1 if sampling == "log" else 0
-    if step <= least:
-        raise SearchSpaceError(f"step > {least} must hold for {name}, but got {step=}.")
-    steps = math.log(high / low, step) if sampling == "log" else (high - low) / step
+    if not _is_finite(step) or step <= least:
+        raise SearchSpaceError(
+            f"step > {least} must hold for {name}, but got step={shown(step)}."
+        )
+    steps = (
+        (math.log(high) - math.log(low)) / math.log(step)
+        if sampling == "log"
+        else (float(high) - float(low)) / step
+    )
+    if steps > _MOST_STEPS:
+        raise SearchSpaceError(
+            f"{name} must have at most {_MOST_STEPS:.0g} steps, but from {low} to "
+            f"{high} in steps of {step} there are {steps:.3g}. Leave step out."
+        )
     if abs(steps - round(steps)) > 1e-6:
         way = f"multiplied by {step}" if sampling == "log" else f"in steps of {step}"
         nearest = (
@@ -321,6 +347,37 @@ def _check_steps(
             f"The steps of {name} must arrive at max_value, but from {low} {way} they "
             f"miss {high}. Take max_value={nearest:g}, or another step."
         )
+
+
+def _as_values(name: str, values: Any) -> list[Any]:
+    """Return the values of a choice: some, of one type, none twice."""
+    try:
+        found = list(values)
+        n_different = len(set(found))
+    except TypeError:
+        found, n_different = [], 0
+    kinds = {type(value) for value in found}
+    if not n_different or n_different < len(found):
+        raise SearchSpaceError(
+            f"{name} must be chosen of one or more values, none twice, but got "
+            f"values={shown(values)}."
+        )
+    if len(kinds) > 1 or not isinstance(found[0], _VALUES):
+        raise SearchSpaceError(
+            f"{name} must be chosen of texts, numbers or booleans, all of one type, "
+            f"but got values={shown(values)}. Write them all as text."
+        )
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, np.number):
+        value = value.item()
+    return is_number(value) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_finite(value) and int(value) == value
 
 
 def _or_none(kind: type, value: Any) -> Any:

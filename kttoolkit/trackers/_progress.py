@@ -15,11 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from kttoolkit.plain import visible
 from kttoolkit.results import TrialRecord, share_of_epochs_saved
 from kttoolkit.trackers._base import SearchInfo, Tracker
 
 _REFRESH_SECONDS = 0.25
 _MAX_RUNNING = 8
+# Of a name or a value, so that one of ten thousand characters leaves room for the rest.
+_LONGEST = 80
 
 
 @dataclass
@@ -129,7 +132,8 @@ class ProgressTracker(Tracker):
         if self._live is not None:
             self._live.start()
         elif info.n_trials is not None:
-            self.console.print(f"{info.tuner}: {info.n_trials:,} trials")
+            told = f"{_told(info.tuner)}: {info.n_trials:,} trials"
+            self.console.print(Text(told))
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Show the hyperparameters."""
@@ -225,12 +229,12 @@ def display(state: SearchState) -> RenderableType:
     """
     total = state.info.n_trials
     grid = Table.grid(padding=(0, 2))
-    head = Text(f"{state.info.tuner} ", style="bold")
+    head = Text(f"{_told(state.info.tuner)} ", style="bold")
     head.append(f"{state.n_ended}{f'/{total}' if total else ''} trials", style="bold")
     grid.add_row(
         head,
         ProgressBar(
-            total=total or 1, completed=state.n_ended if total else 0, width=30
+            total=total or 1, completed=state.n_ended if total else 0, width=20
         ),
         Text(_times(state), style="dim"),
     )
@@ -240,8 +244,10 @@ def display(state: SearchState) -> RenderableType:
     problems = ", ".join(
         f"{state.counts[s]} {s}" for s in ("failed", "skipped") if state.counts[s]
     )
-    if problems:
-        lines.append(_labelled("", Text(problems, style="red")))
+    last = [Text(problems, style="red"), Text(_saved(state), style="dim")]
+    if any(last):
+        told = Text(", ").join(part for part in last if part)
+        lines.append(_labelled("", told))
     return Group(*lines)
 
 
@@ -258,11 +264,11 @@ def trial_line(state: SearchState, record: TrialRecord) -> Text:
     total = state.info.n_trials
     line = Text(f"trial {state.n_ended}{f'/{total}' if total else ''}  ")
     if record.status == "completed":
-        line.append(f"{record.objective} {_score(record)}")
+        line.append(f"{_told(record.objective)} {_score(record)}")
         if state.best is not None:
             line.append(f"  best {_score(state.best)}")
     else:
-        line.append(f"{record.status}: {record.reason}")
+        line.append(f"{record.status}: {visible(record.reason)}")
     line.append(f"  {record.seconds:.1f} s")
     if state.seconds_left:
         line.append(f", about {_duration(state.seconds_left)} left")
@@ -285,7 +291,7 @@ def _running(state: SearchState) -> list[Text]:
 
 
 def _progress(trial_id: str, trial: RunningTrial) -> Text:
-    text = Text(f"trial {trial_id}")
+    text = Text(f"trial {_told(trial_id)}")
     if trial.n_splits:
         text.append(f"  fold {trial.split + 1}/{trial.n_splits}")
     if trial.epoch:
@@ -296,7 +302,8 @@ def _progress(trial_id: str, trial: RunningTrial) -> Text:
 def _best(state: SearchState) -> Text:
     if state.best is None:
         return Text("none yet")
-    text = Text(f"{state.info.objective} {_score(state.best)}", style="green")
+    told = f"{_told(state.info.objective)} {_score(state.best)}"
+    text = Text(told, style="green")
     return text.append(f"  {_values(state.best.values)}", style="dim")
 
 
@@ -310,9 +317,17 @@ def _values(values: Mapping[str, Any]) -> str:
     if "tuner/epochs" in values:
         shown["epochs"] = values["tuner/epochs"]
     return "  ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        f"{_told(name)}={value:.4g}"
+        if isinstance(value, float)
+        else f"{_told(name)}={_told(value)}"
         for name, value in shown.items()
     )
+
+
+def _told(value: Any) -> str:
+    """Write what a user named so that a terminal prints it and does nothing else."""
+    text = str(value)
+    return visible(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...")
 
 
 def _times(state: SearchState) -> str:
@@ -320,8 +335,12 @@ def _times(state: SearchState) -> str:
     told = f"{_duration(state.elapsed)} elapsed"
     if left is not None:
         told += f", about {_duration(left)} left"
+    return told
+
+
+def _saved(state: SearchState) -> str:
     saved = share_of_epochs_saved(state.n_starts, state.n_epochs, state.info.max_epochs)
-    return told if not saved else f"{told}, {saved:.0%} of the epochs saved"
+    return f"{saved:.0%} of the epochs saved" if saved else ""
 
 
 def _duration(seconds: float) -> str:

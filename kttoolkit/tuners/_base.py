@@ -10,23 +10,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 
 from kttoolkit.cv import Folds
 from kttoolkit.data import TrainingData
 from kttoolkit.engine import (
-    CHECKPOINT_FILE,
     FitPlan,
-    ModelFactory,
     choose,
     prepare_devices,
     publish,
-    restore,
 )
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
-from kttoolkit.files import read_json, write_json
 from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
@@ -38,6 +33,7 @@ from kttoolkit.scoring import (
     best_index,
 )
 from kttoolkit.trackers import Trackers, TrackersLike, as_trackers
+from kttoolkit.tuners._budget import Budget
 from kttoolkit.tuners._call import (
     Call,
     plan_of,
@@ -45,6 +41,7 @@ from kttoolkit.tuners._call import (
     told_by_score,
     verdict,
 )
+from kttoolkit.tuners._models import ModelTuner
 from kttoolkit.tuners._parallel import (
     Handlers,
     Parallel,
@@ -53,6 +50,7 @@ from kttoolkit.tuners._parallel import (
     refuse_what_stays_here,
     search_in_parallel,
 )
+from kttoolkit.tuners._retention import Retention
 from kttoolkit.tuners._rows import cut_rows
 from kttoolkit.tuners._told import telling_trackers
 from kttoolkit.tuners._trial import (
@@ -64,7 +62,7 @@ from kttoolkit.tuners._trial import (
 )
 
 
-class FoldTuner(keras_tuner.Tuner):
+class FoldTuner(ModelTuner):
     """A `keras_tuner.Tuner` whose trials are scored by cross-validation.
 
     Args:
@@ -80,7 +78,14 @@ class FoldTuner(keras_tuner.Tuner):
         epoch_selection: "per_fold" or "common"; see `kttoolkit.scoring.aggregate`.
         trackers: are told what happens; see `kttoolkit.tune`.
         timeout: seconds after which no further epoch is trained, or None.
+        max_total_epochs: epochs of all trainings of all trials after which none is
+            trained any more, or None. Kept to within an epoch; with `parallel=`, to
+            what is trained in a tenth of a second.
+        trial_timeout: seconds after which a trial fails, at the end of an epoch, or
+            None. It is not tried again.
         parallel: trials at a time, or an executor; see `kttoolkit.tune`.
+        keep_checkpoints: "all", "none", or how many of the best trials keep their
+            weights on disk; records and curves always stay.
         **kwargs: arguments of `keras_tuner.Tuner`.
     """
 
@@ -95,7 +100,10 @@ class FoldTuner(keras_tuner.Tuner):
         epoch_selection: EpochSelection = "per_fold",
         trackers: TrackersLike = (),
         timeout: float | None = None,
+        max_total_epochs: int | None = None,
+        trial_timeout: float | None = None,
         parallel: Any = None,
+        keep_checkpoints: Any = "all",
         **kwargs: Any,
     ) -> None:
         if hypermodel is None and _keeps_run_trial(type(self)):
@@ -110,18 +118,20 @@ class FoldTuner(keras_tuner.Tuner):
                 f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
                 f"{epoch_selection!r}."
             )
-        if timeout is not None and timeout <= 0:
-            raise SearchError(f"timeout > 0 must hold (seconds), but got {timeout}.")
+        if trial_timeout is not None and not trial_timeout > 0:
+            raise SearchError(f"trial_timeout > 0 must hold, but got {trial_timeout}.")
         self.cv = cv
         self.engine = engine
         self.preprocessor = preprocessor
         self.epoch_selection = epoch_selection
         self.trackers = Trackers(as_trackers(trackers))
         self.timeout = timeout
+        self.budget = Budget(timeout, max_total_epochs)
+        self.trial_timeout = trial_timeout
         self.parallel: Parallel | None = as_parallel(parallel)
+        self._retention = Retention(keep_checkpoints, self.get_trial_dir)
         self.search_seed: int = getattr(oracle, "seed", 0)
         self._shares_folds = getattr(oracle, "has_own_seed", True)
-        self._deadline: float | None = None
         self._cut: tuple[Any, TrainingData, Folds] | None = None
         self._fits: dict[str, tuple[FoldFit, ...]] = {}
         super().__init__(oracle, hypermodel, **kwargs)
@@ -146,11 +156,12 @@ class FoldTuner(keras_tuner.Tuner):
         inputs, groups, others = named_arguments(fit_args, fit_kwargs)
         if self._uses_folds:
             self._training_data(inputs, groups)
-        if self.timeout is not None:
-            self._deadline = time.monotonic() + self.timeout
-        with telling_trackers(self, others.get("epochs")):
+        with self.guarded(), telling_trackers(self, others.get("epochs")):
+            self.budget.begin(self.project_dir)
+            self._retention.begin(self.project_dir)
             try:
                 self._search(fit_args, fit_kwargs)
+                self._retention.finish()
             except SearchStopped:
                 self.on_search_end()
 
@@ -161,11 +172,12 @@ class FoldTuner(keras_tuner.Tuner):
         self.oracle.verbose = fit_kwargs.get("verbose", self.oracle.verbose)
         call = self._call(fit_args, fit_kwargs)
         handlers = Handlers(self._plan, self._end, self._settle)
-        search_in_parallel(self, call, handlers, self._deadline)
+        search_in_parallel(self, call, handlers)
 
     def pre_create_trial(self) -> None:
-        """End the search where its time is over."""
-        self.check_deadline()
+        """End the search where nothing is left for a further trial."""
+        if self.budget.is_spent:
+            raise SearchStopped
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> list[Any]:
         """Train all folds and executions of a trial.
@@ -213,6 +225,7 @@ class FoldTuner(keras_tuner.Tuner):
             fit_args=args,
             fit_kwargs=kwargs,
             callbacks=tuple(callbacks),
+            timeout=self.trial_timeout,
         )
         return Call(self._factory(), data, folds, plan)
 
@@ -285,54 +298,10 @@ class FoldTuner(keras_tuner.Tuner):
         super().on_trial_end(trial)
         self._fits.pop(trial.trial_id, None)
         if record is not None:
+            self._retention.ended(record)
             self.trackers.trial_ended(record)
 
-    # -- models ---
-
-    def load_model(self, trial: Any) -> keras.Model:
-        """Load a model that was really trained: the trial's best fold.
-
-        It has the weights of its best epoch. Of several folds, the one with the
-        best objective is loaded; `TuneResult.ensemble()` averages them all.
-
-        Args:
-            trial: a completed trial.
-
-        Returns:
-            A compiled model.
-        """
-        folder = self.get_trial_dir(trial.trial_id)
-        hp = as_hyperparameters(trial.hyperparameters)
-        factory = self._factory()
-        model = factory.build(hp)
-        if not model.built:
-            path = Path(self._get_build_config_fname(trial.trial_id))
-            model.build_from_config(read_json(path))
-        with factory.scope():
-            checkpoint = Path(folder) / CHECKPOINT_FILE
-            restore(model, checkpoint, None, optimizer=False)
-        return model
-
-    def _factory(self) -> ModelFactory:
-        given = {
-            "optimizer": self.optimizer,
-            "loss": self.loss,
-            "metrics": self.metrics,
-        }
-        return ModelFactory(
-            self.hypermodel,
-            {name: value for name, value in given.items() if value},
-            self.max_model_size,
-            self.distribution_strategy,
-        )
-
     # -- files ---
-
-    def save(self) -> None:
-        """Write the tuner's and the oracle's state, whole or not at all."""
-        if not self._is_worker():
-            self.oracle.save()
-        write_json(Path(self._get_tuner_fname()), self.get_state())
 
     def _configure_tensorboard_dir(self, *args: Any, **kwargs: Any) -> None:
         """Leave it: the engine gives each training's TensorBoard its own folder."""
@@ -396,8 +365,8 @@ class FoldTuner(keras_tuner.Tuner):
         super()._populate_initial_space()
 
     def check_deadline(self) -> None:
-        """End the search if its time is over."""
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        """End the search if its time or its epochs are spent."""
+        if self.budget.is_over:
             raise SearchStopped
 
 

@@ -11,7 +11,12 @@ import keras_tuner
 from kttoolkit.cv import Folds
 from kttoolkit.data import TrainingData
 from kttoolkit.engine import FitPlan, ModelFactory, own_random_state
-from kttoolkit.exceptions import KttoolkitError, OversizedModelError, TrialError
+from kttoolkit.exceptions import (
+    KttoolkitError,
+    OversizedModelError,
+    TrialError,
+    TrialTimeoutError,
+)
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.scoring import TrialScore
 from kttoolkit.tuners import _compat
@@ -114,7 +119,7 @@ def verdict(work: Callable[[], None]) -> tuple[str, str, str]:
         raise
     except OversizedModelError as error:
         return "FAILED", "skipped", reason(error)
-    except keras_tuner.errors.FailedTrialError as error:
+    except (keras_tuner.errors.FailedTrialError, TrialTimeoutError) as error:
         return "FAILED", "failed", reason(error)
     except KttoolkitError as error:
         if not isinstance(error, TrialError):

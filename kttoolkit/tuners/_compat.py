@@ -26,13 +26,16 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from kttoolkit.exceptions import OversizedModelError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
-from kttoolkit.results import RECORD_FILE
+from kttoolkit.results import RECORD_FILE, check_project
+from kttoolkit.tuners._guard import made
 
 CHECKED = ("1.4.8", "1.4.8")
 
 convert_to_metrics_dict = kt_tuner_utils.convert_to_metrics_dict
 get_best_step = kt_tuner_utils.get_best_step
 validate_trial_results = kt_tuner_utils.validate_trial_results
+# What reading a project raises, whatever is missing or wrong in it.
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError)
 
 
 class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
@@ -59,6 +62,7 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
 
     hyperparameters: HyperParameters
     trials: dict[str, Any]
+    ongoing_trials: dict[str, Any]
 
     def attempts(self, trial_id: str) -> int:
         """Return how often a trial has been run to its end already."""
@@ -132,21 +136,33 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         folder = Path(self._get_trial_dir(trial.trial_id))
         write_json(folder / "trial.json", trial.get_state())
 
+    @property
+    def _project_dir(self) -> str:
+        return made(Path(str(self._directory)) / self._project_name)
+
+    def _get_trial_dir(self, trial_id: str) -> str:
+        return made(Path(self._project_dir) / f"trial_{trial_id}")
+
     def reload(self) -> None:
         """Take up a project where it stopped, at whatever moment that was."""
+        check_project(Path(self._project_dir))
         try:
-            super().reload()
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            self._read_trials()
+            super(keras_tuner.Oracle, self).reload(self._get_oracle_fname())
+            # Those that were running are run again.
+            self._retry_queue += [t.trial_id for t in self.ongoing_trials.values()]
+            self.ongoing_trials = {}
+            # In the order of their proposal, as before. A trial whose files were
+            # written when the oracle's state was not is left out: it will be proposed
+            # again, with the same values.
+            self.trials = {name: self.trials[name] for name in self.start_order}
+        except _DAMAGED as error:
             raise StudyFolderError(
                 "A study folder must hold what Keras Tuner wrote, but "
                 f"{self._project_dir} cannot be read: {error!r}. Restore it from a "
                 "copy, or start another one with overwrite=True or another "
                 "project_name."
             ) from error
-        # In the order of their proposal, as before. A trial whose files were
-        # written when the oracle's state was not is left out: it will be proposed
-        # again, with the same values.
-        self.trials = {name: self.trials[name] for name in self.start_order}
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]
             if trial.status in {"COMPLETED", "FAILED"}:
@@ -154,6 +170,12 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
                 self.end_trial(trial)
             else:
                 forget_metrics(trial)
+
+    def _read_trials(self) -> None:
+        """Read the trials of this folder: brackets in its path are no pattern."""
+        for path in Path(self._project_dir).glob("trial_*/trial.json"):
+            trial = kt_trial.Trial.load(str(path))
+            self.trials[trial.trial_id] = trial
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` gave."""

@@ -156,18 +156,16 @@ def refuse_what_stays_here(tuner: Any, *, keeps_run_trial: bool) -> None:
         )
 
 
-def search_in_parallel(
-    tuner: Any, call: Call, handlers: Handlers, deadline: float | None
-) -> None:
+def search_in_parallel(tuner: Any, call: Call, handlers: Handlers) -> None:
     """Search with several trials at a time.
 
     Args:
         tuner: any of ours.
         call: what the calls of all trials share.
         handlers: what becomes of a trial.
-        deadline: the time of `time.monotonic` at which to stop, or None.
     """
     _warn_of_hooks(tuner)
+    deadline = tuner.budget.deadline
     if deadline is not None:
         # Other processes may count from another moment.
         deadline += time.time() - time.monotonic()
@@ -224,6 +222,7 @@ class _Search:
             self._fill()
             while self._running:
                 self._collect()
+                self._stop_if_spent()
                 self._fill()
         finally:
             for running in self._running:
@@ -305,6 +304,13 @@ class _Search:
             _Running(trial, tuner_id, task, future, Events(events), deaths)
         )
 
+    def _stop_if_spent(self) -> None:
+        """Let workers end between two epochs when nothing more is to be trained."""
+        if self.tuner.budget.is_over:
+            self._is_stopped = True
+            # Whose absence tells them that nobody waits for the trial.
+            Path(self.payload).unlink(missing_ok=True)
+
     # -- trials come back ---
 
     def _collect(self) -> None:
@@ -323,6 +329,8 @@ class _Search:
         """Tell the trackers what the trial has written down."""
         for event, *arguments in running.events.new():
             getattr(self.tuner.trackers, event)(running.trial.trial_id, *arguments)
+            if event == "epoch_ended":
+                self.tuner.budget.spend_epoch()
 
     def _close(self, running: _Running) -> None:
         try:
@@ -334,6 +342,8 @@ class _Search:
         self._tell(running)
         for warning in report.warnings:
             self._warn(*warning)
+        if report.outcome is None and self._is_stopped:
+            return
         if not report.stopped:
             self._end(running.trial, report)
         elif self.deadline is not None and time.time() > self.deadline:

@@ -15,6 +15,7 @@ from kttoolkit.exceptions import SearchError
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import FoldFit, TrialScore, direction_of
 from kttoolkit.trackers import Trackers
+from kttoolkit.tuners._budget import Budget
 
 # What `keras.Model.fit` takes by position, in its order.
 _FIT_POSITIONS = ("x", "y", "batch_size", "epochs", "verbose", "callbacks",
@@ -25,6 +26,7 @@ _REASON_WIDTH = 400
 
 class _Watched(Protocol):
     trackers: Trackers
+    budget: Budget
 
     def check_deadline(self) -> None:
         """End the search if its time is over."""
@@ -50,8 +52,9 @@ class TrialObserver:
         self.tuner.trackers.fold_started(self.trial.trial_id, split, n_splits)
 
     def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
-        """Tell the trackers, then look at the clock."""
+        """Tell the trackers, then look at what is spent."""
         self.tuner.trackers.epoch_ended(self.trial.trial_id, split, epoch, logs)
+        self.tuner.budget.spend_epoch()
         self.tuner.check_deadline()
 
     def fold_ended(self, fit: FoldFit) -> None:

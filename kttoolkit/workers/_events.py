@@ -8,6 +8,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from kttoolkit.files import told_if_unwritable
+
 _LENGTH = struct.Struct(">Q")
 
 
@@ -28,8 +30,9 @@ class EventLog:
             *event: the name of a method of `Observer`, and its arguments.
         """
         data = pickle.dumps(event)
-        self._file.write(_LENGTH.pack(len(data)) + data)
-        self._file.flush()
+        with told_if_unwritable(Path(self._file.name)):
+            self._file.write(_LENGTH.pack(len(data)) + data)
+            self._file.flush()
 
     def close(self) -> None:
         """Write no more."""

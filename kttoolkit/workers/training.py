@@ -25,7 +25,9 @@ from kttoolkit.exceptions import (
     OversizedModelError,
     SearchError,
     TrialError,
+    UnwritableError,
 )
+from kttoolkit.files import told_if_unwritable
 from kttoolkit.scoring import FoldFit
 from kttoolkit.workers._events import EventLog, Events
 from kttoolkit.workers._process import borrowed
@@ -184,11 +186,14 @@ def pack(payload: Payload, folder: Path) -> str:
 
     Raises:
         SearchError: if something in it cannot be pickled.
+        UnwritableError: if the disk does not take it.
     """
     path = folder / PAYLOAD_FILE
     try:
-        with path.open("wb") as file:
+        with told_if_unwritable(path), path.open("wb") as file:
             cloudpickle.dump(payload, file, protocol=pickle.HIGHEST_PROTOCOL)
+    except UnwritableError:
+        raise
     except Exception as error:
         name, cause = _culprit(payload) or ("the search", error)
         raise SearchError(

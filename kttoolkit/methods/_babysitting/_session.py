@@ -30,6 +30,7 @@ from kttoolkit.methods._babysitting._log import (
 from kttoolkit.methods._babysitting._plot import plot_sessions
 from kttoolkit.methods._babysitting._settings import changed, settings_of
 from kttoolkit.methods._babysitting._state import State, check_alike, copy_of, prepare
+from kttoolkit.plain import visible_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -264,12 +265,13 @@ class Session:
         return self.log.save(path)
 
     def __repr__(self) -> str:
-        return f"<Session {summary(self.log)}>"
+        return f"<Session {visible_lines(summary(self.log))}>"
 
     def _repr_html_(self) -> str:
         table = self.history.drop(columns="branch").tail(5)
         rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
-        return f"<pre>{html.escape(summary(self.log))}</pre>{rows}"
+        told = html.escape(summary(self.log))
+        return visible_lines(f"<pre>{told}</pre>{rows}")
 
     # -- within ---
 

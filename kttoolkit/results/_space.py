@@ -1,0 +1,93 @@
+"""Is it a search space? What Keras Tuner writes of hyperparameters, checked."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kttoolkit.plain import (
+    Check,
+    fault,
+    is_number,
+    is_scalar,
+    is_text,
+    list_of,
+    maybe,
+    one_of,
+)
+
+_COMMON: dict[str, Check] = {
+    "name": is_text,
+    "conditions": lambda value: list_of(_is_condition)(value),
+}
+_BOUNDS: dict[str, Check] = {
+    **_COMMON,
+    "min_value": is_number,
+    "max_value": is_number,
+    "step": maybe(is_number),
+    "sampling": maybe(one_of("linear", "log", "reverse_log")),
+    "default": maybe(is_number),
+}
+_OF_A_KIND: dict[str, dict[str, Check]] = {
+    "Int": _BOUNDS,
+    "Float": _BOUNDS,
+    "Choice": {
+        **_COMMON,
+        "values": list_of(is_scalar),
+        "ordered": maybe(lambda value: isinstance(value, bool)),
+        "default": maybe(is_scalar),
+    },
+    "Boolean": {**_COMMON, "default": maybe(is_scalar)},
+    "Fixed": {**_COMMON, "value": is_scalar},
+}
+
+
+def is_space(value: Any) -> bool:
+    """Tell whether a value is a search space as Keras Tuner writes one.
+
+    Args:
+        value: after it went through JSON.
+
+    Returns:
+        Whether every entry is a known kind with bounds and values of its kind.
+    """
+    return list_of(_is_entry)(value)
+
+
+def _is_entry(entry: Any) -> bool:
+    kind, config = _parts(entry)
+    rules = _OF_A_KIND.get(kind)
+    if rules is None or fault(config, rules, len(rules)):
+        return False
+    if kind == "Choice":
+        return _is_choice(config["values"])
+    return rules is not _BOUNDS or _is_range(config)
+
+
+def _is_condition(entry: Any) -> bool:
+    kind, config = _parts(entry)
+    is_known = kind == "Parent" and is_text(config.get("name"))
+    return is_known and list_of(is_scalar)(config.get("values"))
+
+
+def _is_choice(values: list[Any]) -> bool:
+    """Keras Tuner's choices are of one kind, and numbers of theirs have an order."""
+    kinds = {str if isinstance(v, str) else type(v) for v in values}
+    return bool(values) and (len(kinds) == 1 or kinds == {int, float})
+
+
+def _is_range(config: Mapping[str, Any]) -> bool:
+    low, high = float(config["min_value"]), float(config["max_value"])
+    step, is_log = config.get("step"), config.get("sampling") == "log"
+    if not -math.inf < low <= high < math.inf or (is_log and low <= 0):
+        return False
+    return step is None or (1 if is_log else 0) < step < math.inf
+
+
+def _parts(entry: Any) -> tuple[str, Mapping[str, Any]]:
+    """Return the class and the configuration, empty ones where there are none."""
+    state = entry if isinstance(entry, dict) else {}
+    kind, config = state.get("class_name"), state.get("config")
+    return (
+        kind if isinstance(kind, str) else "",
+        config if isinstance(config, dict) else {},
+    )
