@@ -23,7 +23,7 @@ from kttoolkit.exceptions import EngineWarning, SearchError, TrialError
 from kttoolkit.results import read_records
 from kttoolkit.trackers import Tracker
 from kttoolkit.tuners import FoldTuner
-from kttoolkit.tuners._parallel import as_parallel
+from kttoolkit.tuners._executors import as_parallel
 from kttoolkit.workers import Workers, width_of
 from kttoolkit.workers._devices import environment_of, visible_gpus
 from kttoolkit.workers.training import Report, StandIn, _portable

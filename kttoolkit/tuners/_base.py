@@ -41,12 +41,11 @@ from kttoolkit.tuners._call import (
     told_by_score,
     verdict,
 )
+from kttoolkit.tuners._executors import Parallel, as_parallel
 from kttoolkit.tuners._models import ModelTuner
 from kttoolkit.tuners._parallel import (
     Handlers,
-    Parallel,
     SearchStopped,
-    as_parallel,
     refuse_what_stays_here,
     search_in_parallel,
 )

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from kttoolkit.evaluate import Outcome
 from kttoolkit.exceptions import SearchError, TrialError
 from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.tuners._call import Call
+from kttoolkit.tuners._executors import Parallel
 from kttoolkit.tuners._trial import TrialObserver, overrides_build_and_fit
-from kttoolkit.workers import Workers, n_cores, width_of
+from kttoolkit.workers import Workers
 from kttoolkit.workers.training import (
     Events,
     Payload,
@@ -44,24 +44,6 @@ _DETAIL_WIDTH = 160
 
 class SearchStopped(BaseException):
     """Ends a search between two epochs; not an error of the trial."""
-
-
-@dataclass(frozen=True)
-class Parallel:
-    """Where trials run.
-
-    Attributes:
-        n_workers: processes to start, where `executor` is None.
-        executor: the user's own.
-    """
-
-    n_workers: int = 0
-    executor: Executor | None = None
-
-    @property
-    def width(self) -> int:
-        """How many trials run at a time."""
-        return self.n_workers if self.executor is None else width_of(self.executor)
 
 
 @dataclass(frozen=True)
@@ -89,41 +71,6 @@ class _Running:
     future: Future[Report]
     events: Events
     deaths: int = 0
-
-
-def as_parallel(value: Any) -> Parallel | None:
-    """Check where trials are to run.
-
-    Args:
-        value: a number of processes, -1 for one a core, an executor, or None.
-
-    Returns:
-        The same checked; None for one trial at a time in this process.
-
-    Raises:
-        SearchError: if it is something else, or an executor that forks.
-    """
-    if isinstance(value, Executor):
-        _refuse_forks(value)
-        return Parallel(executor=value)
-    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if value is not None and not (is_whole and (value >= 1 or value == -1)):
-        raise SearchError(
-            "parallel must be a whole number >= 1 of trials at a time, -1 for one a "
-            f"core, or a concurrent.futures.Executor, but got {value!r}."
-        )
-    n_workers = n_cores() if value == -1 else int(value or 1)
-    return Parallel(n_workers) if n_workers > 1 else None
-
-
-def _refuse_forks(executor: Executor) -> None:
-    context = getattr(executor, "_mp_context", None)
-    if context is not None and context.get_start_method() == "fork":
-        raise SearchError(
-            "TensorFlow does not survive a fork, but the processes of this "
-            f"{type(executor).__name__} are forked. Pass a number, or make it with "
-            'mp_context=multiprocessing.get_context("spawn").'
-        )
 
 
 def refuse_what_stays_here(tuner: Any, *, keeps_run_trial: bool) -> None:
