@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options, Console(highlight=False))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output, as `head` does, has enough of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KttoolkitError, FileNotFoundError) as error:
         Console(stderr=True, highlight=False).print(
             Text.assemble(("error: ", "bold red"), visible_lines(str(error))),

@@ -1,6 +1,7 @@
 """The command line, run as a user runs it."""
 
 import io
+import os
 import subprocess
 import sys
 
@@ -79,6 +80,27 @@ def test_a_tuned_network_predicts_a_table(table, tmp_path, capsys):
     rows[["size"]].to_csv(tmp_path / "rows.csv", index=False)
     assert cli.main(["predict", str(out), str(tmp_path / "rows.csv")]) == 2
     assert "colour" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_reader_may_have_enough_of_the_output(table, tmp_path):
+    """`kttoolkit predict ... | head` ends without a trace, and without noise."""
+    out = tmp_path / "study"
+    cli.main(
+        ["tune", str(table), "--target", "bought", "--tuner", "random", "--cv", "2",
+         "--max-trials", "1", "--max-epochs", "1", "--out", str(out), "--verbose", "0"]
+    )  # fmt: skip
+    rows = pd.concat([pd.read_csv(table)] * 200)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    command = f"{sys.executable} -m kttoolkit.cli predict {out} {tmp_path / 'rows.csv'}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -2"],
+        check=False, capture_output=True, text=True, timeout=120,
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
+    )  # fmt: skip
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_results_need_no_tensorflow(tmp_path):

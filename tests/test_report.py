@@ -283,6 +283,13 @@ def test_a_diverged_trial_hides_nothing(tmp_path):
             assert ax.get_ylim()[1] < 1e4
 
 
+def test_a_score_that_is_merely_worse_is_no_wild_one():
+    """Ten accuracies, two of them somewhat lower: the axis has room for all."""
+    scores = [0.743, 0.741, 0.739, 0.738, 0.733, 0.732, 0.725, 0.725, 0.682, 0.676]
+    assert worst_of_interest(scores, "max") is None
+    assert worst_of_interest([*scores, 0.1], "max") > 0.6
+
+
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_scores_of_one_kind_are_left_as_they_are(direction):
     scores = np.random.default_rng(0).normal(size=200)

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kttoolkit.data import CLASSIFICATION_TASKS
+from kttoolkit.engine import prepare_devices
 from kttoolkit.exceptions import DataError, ModelFolderError
 from kttoolkit.exporting._folder import (
     MODEL_FILE,
@@ -176,6 +177,7 @@ def load_model(
         >>> served = kttoolkit.load_model("pima_model")  # doctest: +SKIP
         >>> served.predict_proba(frame)  # doctest: +SKIP
     """
+    prepare_devices()
     folder = Path(folder)
     info = read_info(folder)
     try:

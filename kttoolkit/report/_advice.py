@@ -159,7 +159,7 @@ def _is_simpler(one: TrialRecord, best: TrialRecord) -> bool:
 
 
 def _of_importance(result: TuneResult, found: Importance | None) -> Iterator[str]:
-    if found is None or found.note:
+    if found is None or found.note or len(found.frame) < 2:
         return
     shares = found.frame.set_index("hyperparameter")["importance"]
     first = shares.index[0]

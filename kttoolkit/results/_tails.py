@@ -6,6 +6,7 @@ import numpy as np
 
 _SPANS = 5.0
 _SHOWN = 0.8
+_WILD = 3.0
 
 
 def worst_of_interest(scores: Iterable[float], direction: str) -> float | None:
@@ -14,7 +15,8 @@ def worst_of_interest(scores: Iterable[float], direction: str) -> float | None:
     A diverged trial may score a thousand times worse than the rest, and on an axis or
     in a variance nothing else could be seen beside it. Of interest is what lies within
     five times the distance from the best score to the median, and four fifths of the
-    scores in any case.
+    scores in any case. Where this would be more than a third of the whole range, all of
+    it is.
 
     Args:
         scores: of completed trials; what is not finite does not count.
@@ -37,7 +39,8 @@ def worst_of_interest(scores: Iterable[float], direction: str) -> float | None:
     best, median = costs.min(), np.median(costs)
     most = np.quantile(costs, _SHOWN, method="lower")
     limit = max(median + _SPANS * (median - best), most)
-    return None if costs.max() <= limit else float(sign * limit)
+    is_wild = costs.max() - best > _WILD * (limit - best)
+    return float(sign * limit) if is_wild else None
 
 
 def capped(scores: Iterable[float], direction: str) -> np.ndarray:
