@@ -8,7 +8,7 @@ from typing import Any
 from kttoolkit.files import written_whole
 from kttoolkit.results import TrialRecord, trials_frame
 from kttoolkit.trackers._base import SearchInfo, Tracker
-from kttoolkit.trackers._library import folder_for
+from kttoolkit.trackers._library import folder_for, tell_again
 
 TRIALS_FILE = "trials.csv"
 CURVES_FILE = "curves.csv"
@@ -53,7 +53,7 @@ class CSVTracker(Tracker):
         written = {(row["trial"], row["attempt"]) for row in self._trials.rows()}
         for record in info.ended:
             if (record.trial_id, str(record.attempt)) not in written:
-                self._add_curves(record)
+                tell_again(self, record)
                 self.trial_ended(record)
 
     def fold_started(self, trial_id: str, split: int, n_splits: int) -> None:
@@ -75,13 +75,6 @@ class CSVTracker(Tracker):
         frame.insert(1, "attempt", record.attempt)
         row = {str(name): value for name, value in frame.iloc[0].items()}
         self._trials.add(row)
-
-    def _add_curves(self, record: TrialRecord) -> None:
-        for fit in record.fits:
-            self.fold_started(record.trial_id, fit.split, len(record.fits))
-            for index in range(fit.epochs):
-                epoch = fit.initial_epoch + index + 1
-                self.epoch_ended(record.trial_id, fit.split, epoch, fit.at(index))
 
 
 class _Table:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kttoolkit.exceptions import MissingDependencyError
 from kttoolkit.results import TrialRecord
-from kttoolkit.trackers._base import SearchInfo
+from kttoolkit.trackers._base import SearchInfo, Tracker
 
 FOLDER = "trackers"
 
@@ -28,7 +28,7 @@ def needs(tracker: str, extra: str, *modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"{tracker} needs {' and '.join(missing)}, which is not installed. Run: "
+            f"{tracker} needs {', '.join(missing)}, which cannot be found here. Run: "
             f'pip install "kttoolkit[{extra}]"'
         )
 
@@ -71,6 +71,21 @@ def folder_for(info: SearchInfo, directory: str | Path | None) -> Path:
     if directory is None:
         return Path(info.directory).absolute() / FOLDER
     return Path(directory).expanduser().absolute() / study_name(info)
+
+
+def tell_again(tracker: Tracker, record: TrialRecord) -> None:
+    """Tell a tracker of a trial's trainings as if they ran now.
+
+    Args:
+        tracker: joined a search after the trial had ended.
+        record: of the trial.
+    """
+    for fit in record.fits:
+        tracker.fold_started(record.trial_id, fit.split, len(record.fits))
+        for index in range(fit.epochs):
+            epoch = fit.initial_epoch + index + 1
+            tracker.epoch_ended(record.trial_id, fit.split, epoch, fit.at(index))
+        tracker.fold_ended(record.trial_id, fit)
 
 
 def scores_of(record: TrialRecord) -> dict[str, float]:

@@ -18,6 +18,7 @@ from kttoolkit.trackers._library import (
     needs,
     scores_of,
     study_name,
+    tell_again,
 )
 
 DATABASE = "mlflow.db"
@@ -97,7 +98,9 @@ class MLflowTracker(Tracker):
         self._open_parent(info, uri)
         for record in info.ended:
             if record.trial_id not in self._ended:
-                self._add(record)
+                self.trial_started(record.trial_id, record.values)
+                tell_again(self, record)
+                self.trial_ended(record)
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Open a run in the search's."""
@@ -206,14 +209,6 @@ class MLflowTracker(Tracker):
             token = runs.token
             if not token:
                 return
-
-    def _add(self, record: TrialRecord) -> None:
-        self.trial_started(record.trial_id, record.values)
-        for fit in record.fits:
-            for index in range(fit.epochs):
-                epoch = fit.initial_epoch + index + 1
-                self.epoch_ended(record.trial_id, fit.split, epoch, fit.at(index))
-        self.trial_ended(record)
 
     def _log(
         self,

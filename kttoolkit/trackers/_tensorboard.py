@@ -9,7 +9,13 @@ from typing import Any
 
 from kttoolkit.results import TrialRecord
 from kttoolkit.trackers._base import SearchInfo, Tracker
-from kttoolkit.trackers._library import folder_for, library, needs, scores_of
+from kttoolkit.trackers._library import (
+    folder_for,
+    library,
+    needs,
+    scores_of,
+    tell_again,
+)
 
 _FOLDER = "tensorboard"
 _TRAIN, _VALIDATION = "train", "validation"
@@ -53,7 +59,8 @@ class TensorBoardTracker(Tracker):
             _remove_events(self._folder)
         for record in info.ended:
             if not any((self._folder / record.trial_id).glob(_OURS)):
-                self._add(record)
+                tell_again(self, record)
+                self.trial_ended(record)
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Remove what an earlier attempt left."""
@@ -112,15 +119,6 @@ class TensorBoardTracker(Tracker):
         """Close all files."""
         for trial_id, split in list(self._open):
             self._close_fold(trial_id, split)
-
-    def _add(self, record: TrialRecord) -> None:
-        for fit in record.fits:
-            self.fold_started(record.trial_id, fit.split, len(record.fits))
-            for index in range(fit.epochs):
-                epoch = fit.initial_epoch + index + 1
-                self.epoch_ended(record.trial_id, fit.split, epoch, fit.at(index))
-            self.fold_ended(record.trial_id, fit)
-        self.trial_ended(record)
 
     def _close_trial(self, trial_id: str) -> None:
         for key in [key for key in self._open if key[0] == trial_id]:
