@@ -1,6 +1,7 @@
 # Every target makes its own set-up; nothing has to be installed before.
 PYTHON ?= python3
 VENV := .venv
+SEED ?= 0
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -16,9 +17,11 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 faults: $(VENV)/.test
-	$(BIN)/python tests/faults/run.py --kills 200
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n 2 \
-	  tests/test_hostile.py tests/test_fuzz.py
+	$(BIN)/python tests/faults/run.py --kills 200 --seed $(SEED)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m fault tests
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  --hypothesis-seed=$(SEED) tests/test_hostile*.py tests/test_fuzz.py
+	$(BIN)/python tests/benchmarks/memory.py
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .

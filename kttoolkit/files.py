@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,20 +99,24 @@ def told_if_unwritable(path: Path) -> Iterator[None]:
         raise unwritable from error
 
 
-def remove_partials(folder: Path) -> int:
+def remove_partials(folder: Path, *, idle_seconds: float = 0) -> int:
     """Remove what killed processes began to write.
 
     Args:
-        folder: one in which no other process writes now.
+        folder: of a study.
+        idle_seconds: only what nobody has written to for so long; 0 where no other
+            process writes in the folder now.
 
     Returns:
         How many files there were.
     """
-    found = [path for path in folder.rglob(".*") if is_partial(path.name)]
+    n_removed = 0
     with told_if_unwritable(folder):
-        for path in found:
-            path.unlink(missing_ok=True)
-    return len(found)
+        for path in folder.rglob(".*"):
+            if is_partial(path.name) and _is_idle(path, idle_seconds):
+                path.unlink(missing_ok=True)
+                n_removed += 1
+    return n_removed
 
 
 def is_partial(name: str) -> bool:
@@ -164,11 +169,35 @@ def _put_in_place(path: Path) -> Iterator[Path]:
             with partial.open("r+b") as file:
                 os.fsync(file.fileno())
             partial.replace(path)
+            _flush_names(path.parent)
         except BaseException:
             # Of two errors, the first one says why.
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise
+
+
+def _is_idle(path: Path, seconds: float) -> bool:
+    """Tell whether a file has not changed for so long, or is gone meanwhile."""
+    try:
+        return seconds == 0 or time.time() - path.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return False
+
+
+def _flush_names(folder: Path) -> None:
+    """Let a new name outlive a loss of power; a file's own flush holds no name."""
+    if os.name == "nt":
+        return  # It opens no folders.
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        # Some network disks flush no folders.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+            raise
+    finally:
+        os.close(file)
 
 
 def _partial(path: Path) -> Path:

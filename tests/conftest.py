@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-settings.register_profile("quick", max_examples=50, deadline=None)
+# Quick is the same every time; thorough takes its seed from --hypothesis-seed.
+settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 _TRIED = [0]
@@ -30,15 +31,18 @@ def pytest_runtest_call(item):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Say how many inputs were tried, and how to try the same ones again."""
+    """Say how many inputs were tried and faults injected; how to do the same again."""
     told = terminalreporter.stats
     reports = [*told.get("passed", ()), *told.get("failed", ())]
-    known = [dict(r.user_properties) for r in reports if r.when == "call"]
-    n_inputs = sum(properties.get("inputs", 0) for properties in known)
+    calls = [report for report in reports if report.when == "call"]
+    n_inputs = sum(dict(call.user_properties).get("inputs", 0) for call in calls)
+    faults = [call.passed for call in calls if "fault" in call.keywords]
+    seed = config.getoption("hypothesis_seed", None)
     if n_inputs:
-        seed = config.getoption("hypothesis_seed", None)
+        terminalreporter.write_line(f"inputs tried: {n_inputs:,} (seed: {seed})")
+    if faults:
         terminalreporter.write_line(
-            f"inputs tried: {n_inputs:,} (again with --hypothesis-seed={seed})"
+            f"faults injected: {len(faults)}, survived: {sum(faults)}"
         )
 
 

@@ -505,6 +505,7 @@ def test_what_does_not_fit_the_data_is_refused_before_training(
         built(builder, Shapes(inputs, 1, "binary"))
 
 
+@pytest.mark.fault
 def test_a_setting_that_makes_no_model_fails_its_trial_alone():
     assert issubclass(SettingError, kttoolkit.exceptions.TrialError)
     with pytest.raises(SettingError, match="8 pixels and 4 poolings"):

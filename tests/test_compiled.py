@@ -683,6 +683,7 @@ class Huge(L.Layer):
         return x + tf.reduce_sum(tf.zeros([n, 1_000_000])) * 0
 
 
+@pytest.mark.fault
 def test_running_out_of_memory_fails_the_trial_alone(tmp_path):
     def build(hp):
         model = keras.Sequential(

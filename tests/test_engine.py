@@ -220,6 +220,7 @@ def test_a_training_continues_with_its_optimizer(problem, tmp_path):
         assert rest.fits[split].initial_epoch == 1
 
 
+@pytest.mark.fault
 def test_a_loss_that_turns_nan_fails_the_trial_at_once(problem):
     def build(hp):
         model = Model().build(hp)

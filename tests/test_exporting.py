@@ -181,6 +181,7 @@ def test_a_table_that_is_not_there_is_refused(tmp_path, name, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault
 def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "t.parquet"
     path.write_text("old")
@@ -427,6 +428,7 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:200])
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

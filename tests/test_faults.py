@@ -24,6 +24,7 @@ from kttoolkit.exceptions import SearchError, StudyFolderError, UnwritableError
 from kttoolkit.locks import owned
 from kttoolkit.tuners import _guard
 
+pytestmark = pytest.mark.fault
 HARNESS = Path(__file__).parent / "faults" / "run.py"
 OWNER = """
 import os, sys, time
@@ -485,6 +486,47 @@ def test_a_clock_that_is_set_back_changes_nothing(tmp_path, whole, monkeypatch):
     tuner.search(verbose=0)
     assert table(tuner) == whole
     assert table(quick_tuner("random", tmp_path)) == whole
+
+
+def test_a_clock_that_is_set_back_does_not_lengthen_a_search(
+    blobs, build, tmp_path, monkeypatch
+):
+    """Where other processes train, too: what is counted are seconds that passed."""
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    began = time.monotonic()
+    result = kttoolkit.tune(
+        build, *blobs, tuner="random", max_trials=1000, max_epochs=1000, cv=2, seed=0,
+        directory=tmp_path, verbose=0, parallel=1, timeout=0.1,
+    )  # fmt: skip
+    assert not result.records
+    assert time.monotonic() - began < 60
+
+
+def test_a_name_is_flushed_after_its_file(tmp_path, monkeypatch):
+    """When power is lost, the new file is there with its content, or the old one."""
+    flushed, fsync = [], os.fsync
+
+    def watched(file):
+        flushed.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    files.write_json(tmp_path / "a.json", {})
+    partial, folder = flushed
+    assert files.is_partial(partial)
+    assert folder == tmp_path.name
+
+
+def test_what_workers_write_now_is_left_alone(tmp_path):
+    """A chief takes away only what nobody has written to for an hour."""
+    old, new = tmp_path / "a" / ".1.2.x.json", tmp_path / ".1.2.y.json"
+    old.parent.mkdir()
+    for path in (old, new):
+        path.write_text("{")
+    os.utime(old, (0, 0))
+    assert files.remove_partials(tmp_path, idle_seconds=3600) == 1
+    assert list(tmp_path.rglob("*.json")) == [new]
+    assert files.remove_partials(tmp_path) == 1
 
 
 def test_a_trial_whose_file_is_missing_is_told(tmp_path):

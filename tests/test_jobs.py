@@ -56,6 +56,7 @@ def test_no_more_are_open_than_there_is_room_for():
     assert most == 3
 
 
+@pytest.mark.fault
 def test_a_job_that_fails_ends_all_and_leaves_no_thread():
     closed = []
 

@@ -463,6 +463,7 @@ def run(function, lib, tmp_path, monkeypatch):
     function(lib, tmp_path, *([monkeypatch] if wants_patch else []))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("function", FAULTS, ids=lambda f: f.__name__)
 def test_mended(function, tmp_path, monkeypatch):
     run(function, OURS, tmp_path, monkeypatch)

@@ -226,6 +226,7 @@ def test_hyperband_and_bayesian_search_keep_their_budgets(
     assert counts[0] == counts[1]
 
 
+@pytest.mark.fault
 def test_a_worker_that_dies_costs_its_trial_one_retry(tune, workers, tmp_path):
     settings = [{"kind": kind} for kind in (0, 1, 2, 3)]
     result = tune(Deadly(tmp_path), tuner=settings, parallel=workers)
@@ -353,6 +354,7 @@ def session(leader):
     return found
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])

@@ -33,6 +33,7 @@ def wait_for_trials(folder, n, process):
         time.sleep(0.002)
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "hyperband", "grid", "bayesian"])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(kind, tmp_path):

@@ -121,6 +121,7 @@ class Unlucky(keras_tuner.HyperModel):
         return model.fit(*args, **kwargs)
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 def test_a_third_of_the_trials_fails_and_the_others_are_as_without(blobs, tmp_path):
     """Failures are counted by reason, and change nothing of what else is found."""

@@ -403,6 +403,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("how", "message"),
     [*DAMAGE, ("missing", "must hold study.json, but .* is missing")],
@@ -413,6 +414,7 @@ def test_a_damaged_study_is_refused(folder, how, message):
         read_result(folder)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(("how", "message"), DAMAGE)
 def test_a_damaged_trial_is_refused(folder, how, message):
     spoil(folder / "trial_1" / RECORD_FILE, how)
@@ -420,6 +422,7 @@ def test_a_damaged_trial_is_refused(folder, how, message):
         read_result(folder)
 
 
+@pytest.mark.fault
 def test_a_trial_with_damaged_curves_is_refused(folder):
     path = folder / "trial_1" / RECORD_FILE
     for fits in ([3], [{"split": 0}], {"a": 1}, 5):
@@ -428,12 +431,14 @@ def test_a_trial_with_damaged_curves_is_refused(folder):
             read_result(folder)
 
 
+@pytest.mark.fault
 def test_damaged_test_metrics_are_refused(folder):
     (folder / TEST_FILE).write_text("{")
     with pytest.raises(StudyFolderError, match=r"test.json must be JSON"):
         read_result(folder)
 
 
+@pytest.mark.fault
 def test_row_numbers_that_are_missing_or_damaged_are_told(folder):
     path = folder / SPLITS_FILE
     whole = path.read_bytes()

@@ -198,6 +198,7 @@ def test_what_only_keras_can_train_is_said_once(two_cores):
     assert_equal(got, outcome_of("reference", build, cv=3, fit={"epochs": 1}))
 
 
+@pytest.mark.fault
 def test_a_failing_epoch_fails_the_trial_and_leaves_no_thread(monkeypatch, two_cores):
     calls, train = [], Program.train
 

@@ -510,6 +510,7 @@ def test_what_breaks_while_a_search_runs_is_switched_off(tmp_path, blobs):
     assert optuna._study is None
 
 
+@pytest.mark.fault
 def test_a_tracker_that_fails_is_closed_once(recwarn):
     """Even one that cannot be closed stops nothing."""
     calls = []

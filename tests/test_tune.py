@@ -324,6 +324,7 @@ def test_a_saved_result_opens_with_and_without_the_build_function(
 # -- failures ---------------------
 
 
+@pytest.mark.fault
 def test_failing_trials_are_recorded_and_the_search_goes_on(tune):
     def build(hp):
         kind = hp.Choice("kind", ["good", "raises", "nan", "large"])
@@ -350,6 +351,7 @@ def test_failing_trials_are_recorded_and_the_search_goes_on(tune):
     assert list(result.trials["rank"].isna()) == [True, True, False, True, True]
 
 
+@pytest.mark.fault
 def test_when_all_fail_the_first_reason_is_the_error(tune):
     calls = itertools.count()
 
@@ -425,6 +427,7 @@ class SlowWhenLarge(keras_tuner.HyperModel):
         return model.fit(*args, **kwargs)
 
 
+@pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", [None, 2])
 def test_a_trial_past_its_time_fails_once_and_the_search_goes_on(tune, parallel):
@@ -439,6 +442,7 @@ def test_a_trial_past_its_time_fails_once_and_the_search_goes_on(tune, parallel)
     assert reason.startswith("TrialTimeoutError: A trial must end within trial_timeout")
 
 
+@pytest.mark.fault
 def test_a_failing_tracker_is_switched_off_with_one_warning(tune):
     class Broken(Tracker):
         def fold_ended(self, trial_id, fit):
@@ -496,6 +500,7 @@ def test_a_foreign_folder_is_never_touched(tune, tmp_path):
         tune(project_name="../out")
 
 
+@pytest.mark.fault
 def test_a_damaged_study_is_refused_and_left_alone(tune):
     result = tune(max_trials=1, max_epochs=1, project_name="p")
     oracle = result.directory / "oracle.json"

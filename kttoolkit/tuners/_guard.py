@@ -87,8 +87,8 @@ class GuardedTuner(keras_tuner.Tuner):
             return
         folder = Path(self.project_dir)
         with owned(folder):
-            if not has_chief():
-                remove_partials(folder)
+            # The chief's workers may be writing; none takes an hour over one file.
+            remove_partials(folder, idle_seconds=3600 if has_chief() else 0)
             self._take_up(folder / _ORACLE)
             # A kill in the first trial must not make the next start forget it.
             self.save()

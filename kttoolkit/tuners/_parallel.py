@@ -112,10 +112,6 @@ def search_in_parallel(tuner: Any, call: Call, handlers: Handlers) -> None:
         handlers: what becomes of a trial.
     """
     _warn_of_hooks(tuner)
-    deadline = tuner.budget.deadline
-    if deadline is not None:
-        # Other processes may count from another moment.
-        deadline += time.time() - time.monotonic()
     tuner.on_search_begin()
     with (
         tempfile.TemporaryDirectory(
@@ -125,7 +121,7 @@ def search_in_parallel(tuner: Any, call: Call, handlers: Handlers) -> None:
     ):
         shared = Payload(call.factory, call.data, call.folds, call.plan, tuner.engine)
         payload = pack(shared, Path(folder))
-        _Search(tuner, call, handlers, executor, payload, deadline).run()
+        _Search(tuner, call, handlers, executor, payload).run()
     tuner.on_search_end()
 
 
@@ -149,7 +145,7 @@ class _Search:
 
     def __init__(
         self, tuner: Any, call: Call, handlers: Handlers, executor: Executor,
-        payload: str, deadline: float | None,
+        payload: str,
     ) -> None:  # fmt: skip
         self.tuner = tuner
         self.oracle = tuner.oracle
@@ -157,7 +153,6 @@ class _Search:
         self.handlers = handlers
         self.executor = executor
         self.payload = payload
-        self.deadline = deadline
         self._running: list[_Running] = []
         self._is_stopped = False
         self._n_sent = 0
@@ -223,7 +218,7 @@ class _Search:
             continue_from=_absolute(plan.continue_from),
         )
         hp = as_hyperparameters(trial.hyperparameters)
-        task = Task(self.payload, hp, plan, "", self.deadline)
+        task = Task(self.payload, hp, plan, "")
         self._send(trial, tuner_id, task)
         with alone():
             found = self.call.asked_for(hp)
@@ -291,16 +286,13 @@ class _Search:
             self._warn(*warning)
         if report.outcome is None and self._is_stopped:
             return
-        if not report.stopped:
-            self._end(running.trial, report)
-        elif self.deadline is not None and time.time() > self.deadline:
-            self._is_stopped = True
-        else:
+        if report.stopped:
             raise SearchError(
                 "What trials share must stay on disk until the search ends, but "
                 f"{self.payload} is gone. Continue the search with resume=True, and "
                 "set TMPDIR to a folder that is not cleaned meanwhile."
             )
+        self._end(running.trial, report)
 
     def _end(self, trial: Any, report: Report) -> None:
         self.handlers.settle(

@@ -78,14 +78,12 @@ class Task:
         hp: the trial's hyperparameters.
         plan: what this trial's plan adds to the common one.
         events: the file that progress is written to.
-        deadline: the time of day, in seconds since 1970, at which to stop, or None.
     """
 
     payload: str
     hp: keras_tuner.HyperParameters
     plan: FitPlan
     events: str
-    deadline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -334,12 +332,9 @@ class _Reporter(SilentObserver):
         self._log.write("fold_started", split, n_splits)
 
     def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
-        """Write it down; stop at the deadline, or when nobody waits for the trial."""
+        """Write it down; stop when nobody waits for the trial any more."""
         values = {name: float(value) for name, value in logs.items()}
         self._log.write("epoch_ended", split, epoch, values)
-        deadline = self.task.deadline
-        if deadline is not None and time.time() > deadline:
-            raise _Stopped
         if not Path(self.task.payload).exists():
             raise _Stopped
 
