@@ -37,7 +37,7 @@ def pytest_terminal_summary(terminalreporter, config):
     calls = [report for report in reports if report.when == "call"]
     n_inputs = sum(dict(call.user_properties).get("inputs", 0) for call in calls)
     faults = [call.passed for call in calls if "fault" in call.keywords]
-    seed = config.getoption("hypothesis_seed", None)
+    seed = config.getoption("hypothesis_seed", None) or "always the same"
     if n_inputs:
         terminalreporter.write_line(f"inputs tried: {n_inputs:,} (seed: {seed})")
     if faults:

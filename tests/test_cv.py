@@ -231,7 +231,10 @@ def test_validation_data_score_all_rows(measured):
     assert part.train.n_samples == 12
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.5, 2, float("nan")])
+@pytest.mark.parametrize(
+    "fraction",
+    [0, 1, -0.5, 2, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), "0.2"],
+)
 def test_validation_split_must_be_a_fraction(measured, fraction):
     with pytest.raises(CrossValidationError, match="0 < validation_split < 1 must"):
         as_folds(None, measured, validation_split=fraction)

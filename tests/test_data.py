@@ -174,6 +174,7 @@ def test_preprocessed_later_leaves_text_and_gaps_alone():
         (np.array(["2020"], dtype="M8[D]"), "x must be numbers, but got dates"),
         (np.array([3], dtype="m8[s]"), "x must be numbers, but got dates"),
         ([["a", "b"]], "got text .*first value 'a'.*preprocessor"),
+        (["\ud800"], r"Text in x must be Unicode, but got .\\ud800"),
         (["a", None], "1 missing values among 2"),
         (["a", float("nan"), "b"], "1 missing values among 3"),
         (np.ma.array([1.0, 2.0], mask=[True, False]), "1 masked values"),

@@ -1,6 +1,7 @@
 """Splitters to folds, checked against the data before training starts."""
 
 import hashlib
+import numbers
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -179,9 +180,9 @@ def _holdout(
         none = np.array([], dtype=int)
         return Folds((Fold(rows, none),), "validation_data", validation)
     fraction = DEFAULT_VALIDATION_SPLIT if fraction is None else fraction
-    if not 0 < fraction < 1:
+    if not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
         raise CrossValidationError(
-            f"0 < validation_split < 1 must hold, but got {fraction}."
+            f"0 < validation_split < 1 must hold, but got {fraction!r}."
         )
     cut = int(np.floor(data.n_samples * (1 - fraction)))
     splits = (Fold(rows[:cut], rows[cut:]),)

@@ -32,7 +32,7 @@ def as_array(values: Any, what: str) -> np.ndarray:
         ) from error
     # Python's numbers in an object array, and pandas's nullable ones, are numbers.
     if array.dtype.kind == "O" and array.ndim == 1:
-        array = pd.Series(array).infer_objects().to_numpy()
+        array = _inferred(array, what)
     return array
 
 
@@ -53,6 +53,16 @@ def as_float32(array: np.ndarray, what: str) -> np.ndarray:
             f"{array[np.isinf(result)][0]}. Scale it first."
         )
     return result
+
+
+def _inferred(array: np.ndarray, what: str) -> np.ndarray:
+    try:
+        return pd.Series(array).infer_objects().to_numpy()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"Text in {what} must be Unicode, but got {error.object!r}, where one half "
+            "of a character is missing. Read the file with its own encoding."
+        ) from error
 
 
 def _converted(values: Any) -> np.ndarray:

@@ -183,6 +183,7 @@ def load_model(
     try:
         rows = RowForm.from_json(info["rows"])
         told = {k: info[k] for k in ("from_logits", "setting", "scores", "versions")}
+        fitted_by = info["versions"]["scikit-learn"]
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelFolderError(
             f"{folder} must hold a model, but its description is damaged: {error!r}. "
@@ -190,16 +191,16 @@ def load_model(
         ) from error
     preprocessor = None
     if PREPROCESSOR_FILE in info["files"]:
-        _warn_of_another_version(told["versions"])
+        _warn_of_another_version(fitted_by)
         preprocessor = read_preprocessor(folder / PREPROCESSOR_FILE, tuple(trusted))
     model = read_model(folder / MODEL_FILE, custom_objects)
     return ServedModel(model, preprocessor, rows, **told)
 
 
-def _warn_of_another_version(versions: Mapping[str, str]) -> None:
+def _warn_of_another_version(fitted: str) -> None:
     """A fitted transformer is only known to work in the version that fitted it."""
     name = "scikit-learn"
-    fitted, here = versions.get(name, "unknown"), version(name)
+    here = version(name)
     if fitted.split(".")[:2] != here.split(".")[:2]:
         warnings.warn(
             f"The preprocessor was fitted with {name} {fitted}, and this is {here}; it "

@@ -21,7 +21,7 @@ from kttoolkit.plain import (
     shown,
 )
 from kttoolkit.results._checks import damaged, refuse_links
-from kttoolkit.results._space import is_space
+from kttoolkit.results._space import has_values, is_space
 
 _WHAT = "what Keras Tuner wrote"
 _IS_WHOLE = maybe(is_seed)
@@ -46,6 +46,9 @@ def check_project(folder: Path) -> None:
         _refuse(path, fault(state, _OF_A_TRIAL, 2))
         if state["trial_id"] != name:
             _refuse(path, f"its name is {shown(state['trial_id'])}")
+        asked = state["hyperparameters"]
+        if not has_values(asked["space"], asked["values"]):
+            _refuse(path, f"its values are {shown(asked['values'])}")
         names.add(name)
     for path in folder.glob("tuner*.json"):
         if not isinstance(read_json(path), dict):

@@ -1,7 +1,7 @@
 """Is it a search space? What Keras Tuner writes of hyperparameters, checked."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kttoolkit.plain import (
@@ -51,6 +51,43 @@ def is_space(value: Any) -> bool:
         Whether every entry is a known kind with bounds and values of its kind.
     """
     return list_of(_is_entry)(value)
+
+
+def has_values(space: list[Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether every hyperparameter that is active has a value of its kind.
+
+    Args:
+        space: as Keras Tuner writes one.
+        values: by name.
+
+    Returns:
+        Whether a model can be built of them, as far as that can be told.
+
+    Example:
+        >>> config = {"name": "b", "conditions": []}
+        >>> space = [{"class_name": "Boolean", "config": config}]
+        >>> has_values(space, {"b": True}), has_values(space, {"b": "yes"})
+        (True, False)
+    """
+    return all(
+        config["name"] in values and _IS_VALUE[kind](values[config["name"]], config)
+        for kind, config in map(_parts, space)
+        if all(_holds(condition, values) for condition in config["conditions"])
+    )
+
+
+_IS_VALUE: dict[str, Callable[[Any, Mapping[str, Any]], bool]] = {
+    "Int": lambda value, _: is_number(value) and float(value).is_integer(),
+    "Float": lambda value, _: is_number(value),
+    "Choice": lambda value, config: value in config["values"],
+    "Boolean": lambda value, _: isinstance(value, bool),
+    "Fixed": lambda value, _: is_scalar(value),
+}
+
+
+def _holds(condition: Any, values: Mapping[str, Any]) -> bool:
+    _, parent = _parts(condition)
+    return values.get(parent["name"]) in parent["values"]
 
 
 def _is_entry(entry: Any) -> bool:
