@@ -168,7 +168,7 @@ def split_off_test(
 
 
 def _holdout(
-    data: TrainingData, fraction: float | None, validation: TrainingData | None
+    data: TrainingData, fraction: Any, validation: TrainingData | None
 ) -> Folds:
     rows = np.arange(data.n_samples)
     if validation is not None:

@@ -79,7 +79,8 @@ def has_values(space: list[Any], values: Mapping[str, Any]) -> bool:
 _IS_VALUE: dict[str, Callable[[Any, Mapping[str, Any]], bool]] = {
     "Int": lambda value, _: is_number(value) and float(value).is_integer(),
     "Float": lambda value, _: is_number(value),
-    "Choice": lambda value, config: value in config["values"],
+    # Coarse to fine tries what its narrowed space has left out.
+    "Choice": lambda value, config: type(value) in set(map(type, config["values"])),
     "Boolean": lambda value, _: isinstance(value, bool),
     "Fixed": lambda value, _: is_scalar(value),
 }
