@@ -3,8 +3,8 @@
 Folds train side by side where nothing can tell the difference. A `HyperModel.fit` of
 the user's own trains one after the other: the model it is handed carries the engine
 as its `fit`.
-Folds, and trials that differ in the learning rate or the batch size, share one
-traced graph.
+Folds, and trials that differ in the batch size or in numbers alone (learning rate,
+momentum, decay, dropout rate, factor of a penalty), share one traced graph.
 """
 
 from collections.abc import Callable, Iterator

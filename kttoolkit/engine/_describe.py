@@ -1,8 +1,9 @@
 """A description of a model by which two models are known to be the same program.
 
-A traced graph has the Python state of its model burnt in: rates, shapes, constants,
-closures. Two models may use one graph only if all of that is equal. Values of
-variables are no part of it, for the graph reads them when it runs.
+A traced graph has the Python state of its model burnt in: shapes, constants, closures.
+Two models may use one graph only if all of that is equal. Values of variables are no
+part of it, for the graph reads them when it runs. Some numbers may be given to a graph
+too, so they stand apart.
 """
 
 import enum
@@ -13,11 +14,14 @@ import sys
 import types
 import weakref
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from kttoolkit.engine._numbers import kind_of, number_in
 
 _PLAIN = (
     type(None), bool, int, float, complex, str, bytes, slice, type(...), enum.Enum,
@@ -40,32 +44,53 @@ _SKIPPED = {
     "train_function", "test_function", "predict_function",
     "_eval_epoch_iterator", "_initial_epoch", "_trainable_variables_indices",
 }  # fmt: skip
+# What a layer was made with, which Keras's own look up for saving only.
+_SKIPPED_IN_KERAS = _SKIPPED | {"_auto_config"}
 # What loading weights sets, and building does not.
 _ABSENT_OR_FALSE = {"is_gptq_calibrated", "is_awq_calibrated"}
 
 
-def describe(*values: Any) -> tuple[Any, ...]:
+@dataclass(frozen=True)
+class Description:
+    """What a traced graph depends on, as something that can be hashed.
+
+    Attributes:
+        form: equal for what differs in numbers at most.
+        numbers: that a graph may be given, each of the kind that `form` tells.
+        slots: the objects that hold them, and the names of the attributes.
+    """
+
+    form: tuple[Any, ...]
+    numbers: tuple[float, ...] = ()
+    slots: tuple[tuple[Any, str], ...] = field(default=(), compare=False)
+
+
+def describe(*values: Any) -> Description:
     """Describe models, or whatever else a traced graph depends on.
 
     Args:
         *values: objects to walk through.
 
     Returns:
-        A tuple that can be hashed, equal for objects whose Python state is equal.
-        An object that cannot be looked into is described by itself.
+        Descriptions are equal for objects whose Python state is equal. An object that
+        cannot be looked into is described by itself.
 
     Example:
         >>> import keras
         >>> one, two = (keras.regularizers.L2(0.1) for _ in range(2))
         >>> describe(one) == describe(two)
         True
-        >>> describe(one) == describe(keras.regularizers.L2(0.2))
-        False
+        >>> other = describe(keras.regularizers.L2(0.2))
+        >>> describe(one) == other, describe(one).form == other.form
+        (False, True)
     """
     walker = _Walker()
     for value in values:
         walker.walk("", value)
-    return tuple(walker.found)
+    form, numbers = tuple(walker.found), tuple(walker.numbers)
+    if walker.is_rigid:
+        return Description((*form, numbers))
+    return Description(form, numbers, tuple(walker.slots))
 
 
 class _Walker:
@@ -73,7 +98,12 @@ class _Walker:
 
     def __init__(self) -> None:
         self.found: list[Any] = []
-        self._numbers: dict[int, int] = {}
+        self.numbers: list[float] = []
+        self.slots: list[tuple[Any, str]] = []
+        # Whether numbers may not be told from the rest: code that is not Keras's may
+        # do anything with them, and half precision rounds constants otherwise.
+        self.is_rigid = False
+        self._seen: dict[int, int] = {}
         self._classes: set[type] = set()
         self._modules: set[tuple[str, ...]] = set()
         # Keeps temporary objects, whose addresses would be used again.
@@ -86,10 +116,10 @@ class _Walker:
             self.found.append((place, type(value), _comparable(value)))
         elif isinstance(value, _FIXED):
             self.found.append((place, _Same(value)))
-        elif id(value) in self._numbers:
-            self.found.append((place, "seen", self._numbers[id(value)]))
+        elif id(value) in self._seen:
+            self.found.append((place, "seen", self._seen[id(value)]))
         else:
-            self._numbers[id(value)] = len(self._numbers)
+            self._seen[id(value)] = len(self._seen)
             self._kept.append(value)
             self.found.append((place, type(value)))
             self._class(type(value))
@@ -126,7 +156,20 @@ class _Walker:
         elif isinstance(value, tf.Variable) or not hasattr(value, "__dict__"):
             self.found.append(_Same(value))
         else:
-            self._children(_state(value))
+            self._attributes(value)
+
+    def _attributes(self, value: Any) -> None:
+        if isinstance(value, keras.DTypePolicy):
+            self.is_rigid |= value.compute_dtype != "float32"
+        for name, child in _state(value):
+            number = number_in(value, name, child)
+            if number is None:
+                self.walk(name, child)
+                continue
+            self.found.append((name, type(child), kind_of(number)))
+            self.numbers.append(number)
+            self.slots.append((value, name))
+        self.found.append("end")
 
     def _children(self, items: Any) -> None:
         for name, child in items:
@@ -146,11 +189,13 @@ class _Walker:
         for parent in kind.__mro__:
             if parent not in self._classes and not _is_library(parent.__module__):
                 self._classes.add(parent)
+                self.is_rigid = True
                 self._children(_own(vars(parent)))
 
     def _function(self, value: types.FunctionType) -> None:
         self.found.append(value.__code__)
         if not _is_library(value.__module__):
+            self.is_rigid = True
             self._read(value.__globals__, _names(value.__code__))
         self.walk("defaults", value.__defaults__)
         self.walk("keyword defaults", value.__kwdefaults__)
@@ -187,10 +232,11 @@ class _Same:
 
 
 def _state(value: Any) -> list[tuple[str, Any]]:
+    skipped = _SKIPPED_IN_KERAS if _is_library(type(value).__module__) else _SKIPPED
     return [
         (name, child)
         for name, child in vars(value).items()
-        if name not in _SKIPPED
+        if name not in skipped
         and not name.startswith("_self_")
         and not (name in _ABSENT_OR_FALSE and child is False)
     ]

@@ -6,8 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kttoolkit.engine._describe import Description
 from kttoolkit.engine._executor import executor_for
 from kttoolkit.engine._keras import is_own, logs_of_epoch
+from kttoolkit.engine._numbers import standing_in
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._tensorflow import POOL, trace
 
@@ -48,31 +50,40 @@ class Shape:
         return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
 
 
-def trace_epoch(model: keras.Model, shape: Shape, rows: Rows) -> tuple[Any, str]:
+def trace_epoch(
+    model: keras.Model, shape: Shape, rows: Rows, description: Description
+) -> tuple[Any, str]:
     """Trace an epoch.
 
     Args:
         model: its step is traced.
         shape: what for.
         rows: an example.
+        description: whose numbers the graph is given, if it has any; else they are
+            burnt in.
 
     Returns:
-        A `ConcreteFunction` of tensors, row numbers and, unless sizes are given, the
-        batch size, and the executor to run it. It returns what the metrics, or the
-        last step, report.
+        A `ConcreteFunction` of tensors, row numbers, numbers and, unless sizes are
+        given, the batch size, and the executor to run it. It returns what the metrics,
+        or the last step, report.
     """
+    slots, examples = description.slots, description.numbers
 
-    def epoch(tensors: Any, order: tf.Tensor, batch_size: Any) -> Any:
-        return _epoch(model, shape, tensors, order, batch_size)
+    def epoch(
+        tensors: Any, order: tf.Tensor, numbers: tf.Tensor, batch_size: Any
+    ) -> Any:
+        with standing_in(slots, numbers, examples):
+            return _epoch(model, shape, tensors, order, batch_size)
 
+    numbers = tf.TensorSpec([len(slots)], tf.float64)
     if shape.sizes is None:
-        any_number = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+        order, size = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
         function = tf.function(epoch, autograph=False)
-        return trace(function, shape.executor, rows.spec(), *any_number)
+        return trace(function, shape.executor, rows.spec(), order, numbers, size)
     exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, rows.tensors)
     order = tf.TensorSpec([shape.sizes[0]], tf.int32)
     function = tf.function(epoch, autograph=False, jit_compile=True)
-    return trace(function, shape.executor, exact, order, rows.batch_size)
+    return trace(function, shape.executor, exact, order, numbers, rows.batch_size)
 
 
 def _epoch(

@@ -4,13 +4,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
 from kttoolkit.engine._flat import can_be_flat
 from kttoolkit.engine._jobs import Steps, run
 from kttoolkit.engine._keras import first_epoch
-from kttoolkit.engine._program import Program, has_plain_optimizer, make_ready, refusing
+from kttoolkit.engine._program import (
+    Program,
+    Seat,
+    has_plain_optimizer,
+    make_ready,
+    refusing,
+)
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
@@ -87,13 +92,14 @@ def fit_steps(
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
     lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
     flat = lent and can_be_flat(model)
-    program = programs.find(model, rows, validation, build, flat=flat)
+    program, numbers = programs.find(model, rows, validation, build, flat=flat)
     if not lent:
         with refusing():
             make_ready(model, rows)
     if not model.built:
         model(keras.utils.unpack_x_y_sample_weight(rows.first())[0])
-    return _Training(model, call, program, rows, validation).steps()
+    training = _Training(model, call, program, rows, validation)
+    return training.steps(numbers)
 
 
 class _Training:
@@ -122,13 +128,11 @@ class _Training:
             model=model,
         )
 
-    def steps(self) -> Steps[keras.callbacks.History]:
-        with self.program.seat(self.model) as variables:
-            return (yield from self._epochs(variables))
+    def steps(self, numbers: Sequence[float]) -> Steps[keras.callbacks.History]:
+        with self.program.seat(self.model, numbers) as seat:
+            return (yield from self._epochs(seat))
 
-    def _epochs(
-        self, variables: Sequence[tf.Variable]
-    ) -> Steps[keras.callbacks.History]:
+    def _epochs(self, seat: Seat) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
         model.stop_training = False
         self.callbacks.on_train_begin()
@@ -136,10 +140,10 @@ class _Training:
         logs = None
         for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
             self.callbacks.on_epoch_begin(epoch)
-            job = self.program.train(variables, self.rows, next(orders))
+            job = self.program.train(seat, self.rows, next(orders))
             logs = dict((yield job))
             if self.validation is not None and self._is_scored(epoch):
-                logs.update((yield from self._score(variables, self.validation)))
+                logs.update((yield from self._score(seat, self.validation)))
             self.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
@@ -148,11 +152,9 @@ class _Training:
         self.callbacks.on_train_end(logs=logs)
         return model.history
 
-    def _score(
-        self, variables: Sequence[tf.Variable], rows: Rows
-    ) -> Steps[dict[str, float]]:
+    def _score(self, seat: Seat, rows: Rows) -> Steps[dict[str, float]]:
         self.callbacks.on_test_begin()
-        scores = as_numbers((yield self.program.test(variables, rows)))
+        scores = as_numbers((yield self.program.test(seat, rows)))
         self.callbacks.on_test_end(scores)
         return {f"val_{name}": value for name, value in scores.items()}
 

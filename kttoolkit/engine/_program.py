@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine._call import RefusedError
+from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, trace_epoch
 from kttoolkit.engine._keras import is_own
 from kttoolkit.engine._rows import Rows
@@ -50,6 +51,19 @@ class _Function:
         return call_with(self.concrete, self.executor, flat, captured)
 
 
+@dataclass(frozen=True)
+class Seat:
+    """What one training runs on.
+
+    Attributes:
+        variables: as `variables_of` lists them.
+        numbers: that the graph is given, float64 of shape (n_numbers,).
+    """
+
+    variables: Sequence[tf.Variable]
+    numbers: tf.Tensor
+
+
 class Program:
     """Trains rows of one shape with the graph of one model.
 
@@ -61,13 +75,23 @@ class Program:
             program, unless it is the very model that is trained.
         rows: an example of the rows to train on.
         validation: an example of those to score on, or None.
+        description: of the model, where the graph shall serve models with other
+            numbers too; without one they are burnt in.
 
     Raises:
         RefusedError: if the model cannot be traced.
     """
 
-    def __init__(self, model: keras.Model, rows: Rows, validation: Rows | None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        rows: Rows,
+        validation: Rows | None,
+        description: Description | None = None,
+    ) -> None:
         self.model = model
+        self.takes_numbers = description is not None
+        self._description = description or Description(())
         self.traces = 0
         self.shareable = True
         self._shapes: dict[tuple[Any, ...], Shape] = {}
@@ -84,27 +108,30 @@ class Program:
         """Return how much the variables take."""
         return n_bytes_of(variables_of(self.model))
 
-    def seat(self, model: keras.Model) -> AbstractContextManager[Sequence[tf.Variable]]:
-        """Find the variables that a training runs on.
+    @contextmanager
+    def seat(self, model: keras.Model, numbers: Sequence[float] = ()) -> Iterator[Seat]:
+        """Find what a training runs on.
 
         Args:
             model: of the description of the program's, about to be trained.
+            numbers: the model's, as its description has them.
 
-        Returns:
-            A context with the variables for `train` and `test`: the model's own, and
-            for those it has not made yet some that are lent.
+        Yields:
+            For `train` and `test`: the model's own variables, and for those it has
+            not made yet some that are lent.
         """
+        given = tf.constant(numbers if self.takes_numbers else [], tf.float64)
         if model is self.model:
-            return nullcontext(variables_of(model))
-        return self._spares.seat(model)
+            yield Seat(variables_of(model), given)
+        else:
+            with self._spares.seat(model) as variables:
+                yield Seat(variables, given)
 
-    def train(
-        self, variables: Sequence[Any], rows: Rows, order: np.ndarray
-    ) -> Callable[[], Any]:
+    def train(self, seat: Seat, rows: Rows, order: np.ndarray) -> Callable[[], Any]:
         """Prepare one epoch of training.
 
         Args:
-            variables: as `seat` gives them.
+            seat: as `seat` gives it.
             rows: the rows.
             order: row numbers in the order to take them, of shape (n_rows,).
 
@@ -112,29 +139,29 @@ class Program:
             A call that trains it, and returns what the metrics, or the last step,
             report. It may be made in any thread.
         """
-        return self._prepared("train_step", variables, rows, order)
+        return self._prepared("train_step", seat, rows, order)
 
-    def test(self, variables: Sequence[Any], rows: Rows) -> Callable[[], Any]:
+    def test(self, seat: Seat, rows: Rows) -> Callable[[], Any]:
         """Prepare the scoring of rows.
 
         Args:
-            variables: as `seat` gives them.
+            seat: as `seat` gives it.
             rows: the rows.
 
         Returns:
             A call that scores them, and returns what the metrics, or the last step,
             report. It may be made in any thread.
         """
-        return self._prepared("test_step", variables, rows, rows.in_order())
+        return self._prepared("test_step", seat, rows, rows.in_order())
 
     def _prepared(
-        self, step: str, variables: Sequence[Any], rows: Rows, order: np.ndarray
+        self, step: str, seat: Seat, rows: Rows, order: np.ndarray
     ) -> Callable[[], Any]:
         function = self._function(step, rows, len(order))
-        args = [rows.tensors, tf.constant(order)]
+        args = [rows.tensors, tf.constant(order), seat.numbers]
         if not self.model.jit_compile:
             args.append(tf.constant(rows.batch_size))
-        return functools.partial(function, variables, *args)
+        return functools.partial(function, seat.variables, *args)
 
     def _function(self, step: str, rows: Rows, n: int) -> _Function:
         """Trace an epoch, unless one of its shape was traced before."""
@@ -145,7 +172,7 @@ class Program:
         shape = self._shapes[sizes]
         if shape not in self._functions:
             self.traces += 1
-            traced = trace_epoch(self.model, shape, rows)
+            traced = trace_epoch(self.model, shape, rows, self._description)
             self._functions[shape] = self._placed(*traced)
         return self._functions[shape]
 

@@ -3,19 +3,33 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from kttoolkit.engine._call import RefusedError
-from kttoolkit.engine._describe import describe
+from kttoolkit.engine._describe import Description, describe
 from kttoolkit.engine._flat import flatten
 from kttoolkit.engine._keras import reset_names
+from kttoolkit.engine._numbers import may_be_given
 from kttoolkit.engine._program import Program, make_ready, refusing
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._stack import Stack
 from kttoolkit.engine._tensorflow import forget_kernels
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a program is wanted for; `Programs.find` says what the fields are."""
+
+    model: keras.Model
+    description: Description
+    rows: Rows
+    validation: Rows | None
+    build: Callable[[], keras.Model] | None
+    flat: bool
 
 
 class Programs:
@@ -32,6 +46,8 @@ class Programs:
         self.traces = 0
         self._n_dropped = 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
+        # Forms whose numbers have to be burnt in.
+        self._rigid: set[Any] = set()
 
     def find(
         self,
@@ -41,8 +57,11 @@ class Programs:
         build: Callable[[], keras.Model] | None,
         *,
         flat: bool = False,
-    ) -> Program:
+    ) -> tuple[Program, tuple[float, ...]]:
         """Return a program that computes what the model would.
+
+        A graph has the numbers of its model burnt in. When it is asked for again with
+        other numbers, it is traced once more, and is given them from then on.
 
         Args:
             model: that is going to be trained.
@@ -54,7 +73,7 @@ class Programs:
                 leaves the model's own optimizer without its slots.
 
         Returns:
-            The program; others may be using it too.
+            The program, which others may be using too, and the model's numbers.
         """
         if model.optimizer.built:
             # Restored, maybe; then all of it is made, as in a program's own model.
@@ -62,16 +81,16 @@ class Programs:
                 make_ready(model, rows)
         specs = (rows.spec(), None if validation is None else validation.spec())
         around = describe(specs, keras.config.floatx(), model.jit_compile, flat)
-        described = describe(model)
-        program = self._kept.get((described, around))
+        wanted = _Wanted(model, describe(model), rows, validation, build, flat)
+        form = (wanted.description.form, around)
+        numbers = wanted.description.numbers
+        program = self._kept.get(form) or self._kept.get((*form, numbers))
         if program is None:
-            if flat and build is not None:
-                program = self._make_flat(described, rows, validation, build)
-            program = program or self._make(model, described, rows, validation, build)
+            program = self._given_numbers(wanted, form) or self._made(wanted)
         # A program of this very model serves this model again, and no other.
         if build is None or program.model is not model:
-            self._keep((described, around), program)
-        return program
+            self._keep(form if program.takes_numbers else (*form, numbers), program)
+        return program, numbers
 
     @contextmanager
     def borrow_stack(self, key: Any, make: Callable[[], Stack]) -> Iterator[Stack]:
@@ -102,48 +121,60 @@ class Programs:
     def clear(self) -> None:
         """Forget all programs."""
         self._kept.clear()
+        self._rigid.clear()
 
-    def _make(
-        self,
-        model: keras.Model,
-        described: tuple[Any, ...],
-        rows: Rows,
-        validation: Rows | None,
-        build: Callable[[], keras.Model] | None,
-    ) -> Program:
-        template = model if build is None else unused(build)
-        if template is not model and model.optimizer.built:
-            with refusing():
-                make_ready(template, rows)
-        # A model may have been changed since it was built; then it goes alone.
-        if template is not model and describe(template) != described:
-            template = model
-        program = self._traced(template, rows, validation)
-        if template is not model and not program.shareable:
-            program = self._traced(model, rows, validation)
-        return program
-
-    def _make_flat(
-        self,
-        described: tuple[Any, ...],
-        rows: Rows,
-        validation: Rows | None,
-        build: Callable[[], keras.Model],
-    ) -> Program | None:
-        template = unused(build)
-        if describe(template) != described:
+    def _given_numbers(self, wanted: _Wanted, form: Any) -> Program | None:
+        """Make a program for all numbers, when one form is wanted a second time."""
+        known = {key[:2] for key in self._kept}
+        if form not in known or form in self._rigid or not may_be_given(wanted.model):
             return None
-        flatten(template)
         try:
-            program = self._traced(template, rows, validation)
+            return self._made(wanted, given=True)
         except RefusedError:
+            self._rigid.add(form)
+            return None
+
+    def _made(self, wanted: _Wanted, *, given: bool = False) -> Program:
+        """Trace another model of the kind, or else the model itself."""
+        for flat in (True, False) if wanted.flat else (False,):
+            program = self._of_another(wanted, flat=flat, given=given)
+            if program is not None:
+                return program
+        return self._traced(wanted.model, wanted.description, wanted, given=given)
+
+    def _of_another(
+        self, wanted: _Wanted, *, flat: bool, given: bool
+    ) -> Program | None:
+        if wanted.build is None:
+            return None
+        template = unused(wanted.build)
+        if wanted.model.optimizer.built:
+            with refusing():
+                make_ready(template, wanted.rows)
+        description = describe(template)
+        # A model may have been changed since it was built; then it goes alone.
+        if description != wanted.description:
+            return None
+        if flat:
+            flatten(template)
+        try:
+            program = self._traced(template, description, wanted, given=given)
+        except RefusedError:
+            if not flat:
+                raise
             return None
         return program if program.shareable else None
 
     def _traced(
-        self, model: keras.Model, rows: Rows, validation: Rows | None
+        self,
+        model: keras.Model,
+        description: Description,
+        wanted: _Wanted,
+        *,
+        given: bool,
     ) -> Program:
-        program = Program(model, rows, validation)
+        slots = description if given else None
+        program = Program(model, wanted.rows, wanted.validation, slots)
         self.traces += program.traces
         return program
 

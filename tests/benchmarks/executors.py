@@ -25,7 +25,6 @@ from sklearn.datasets import load_digits
 from kttoolkit.engine import _epoch
 from kttoolkit.engine._call import FitCall, training_rows
 from kttoolkit.engine._program import Program
-from kttoolkit.engine._seat import variables_of
 from kttoolkit.engine._tensorflow import ONE_THREAD, POOL
 
 ROUNDS, EPOCHS = 3, 3
@@ -59,7 +58,8 @@ def epoch(kind: str, units: int, batch_size: int, executor: str) -> Callable[[],
     _epoch.executor_for = lambda *_: executor
     program = Program(model, rows, None)
     order = np.arange(rows.n_samples, dtype="int32")
-    job = program.train(variables_of(model), rows, order)
+    with program.seat(model) as seat:
+        job = program.train(seat, rows, order)
     job()
     return job
 
