@@ -168,7 +168,7 @@ def split_off_test(
 
 
 def _holdout(
-    data: TrainingData, fraction: Any, validation: TrainingData | None
+    data: TrainingData, fraction: float | None, validation: TrainingData | None
 ) -> Folds:
     rows = np.arange(data.n_samples)
     if validation is not None:
@@ -180,7 +180,7 @@ def _holdout(
         none = np.array([], dtype=int)
         return Folds((Fold(rows, none),), "validation_data", validation)
     fraction = DEFAULT_VALIDATION_SPLIT if fraction is None else fraction
-    if not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
+    if not (_is_real(fraction) and 0 < fraction < 1):
         raise CrossValidationError(
             f"0 < validation_split < 1 must hold, but got {fraction!r}."
         )
@@ -189,6 +189,10 @@ def _holdout(
     _check_rows(splits, data.n_samples)
     _warn_of_missing_classes(splits, data)
     return Folds(splits, f"validation_split={fraction:g}")
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, numbers.Real)
 
 
 def _as_splitter(cv: Any, data: TrainingData, seed: int | None) -> tuple[Any, str]:
