@@ -45,6 +45,20 @@ def logs_of_epoch(model: keras.Model, logs: Any) -> Any:
     return model._get_metrics_result_or_logs(logs)  # noqa: SLF001
 
 
+def has_all_but_slots(model: keras.Model) -> bool:
+    """Tell whether all variables of layers, loss and metrics are made.
+
+    Args:
+        model: compiled.
+
+    Returns:
+        Whether Keras itself would have nothing left to make.
+    """
+    parts = (model._compile_metrics, model._compile_loss)  # noqa: SLF001
+    layers = model._flatten_layers()  # noqa: SLF001
+    return all(part is None or part.built for part in (*parts, *layers))
+
+
 def is_own(model: keras.Model, *names: str) -> bool:
     """Tell whether a model does any of this in a way of its own.
 

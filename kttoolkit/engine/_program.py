@@ -13,7 +13,7 @@ import tensorflow as tf
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, trace_epoch
-from kttoolkit.engine._keras import is_own
+from kttoolkit.engine._keras import has_all_but_slots, is_own
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
 from kttoolkit.engine._tensorflow import call_with, operations_of
@@ -225,16 +225,11 @@ def make_ready(model: keras.Model, rows: Rows) -> None:
         model: compiled.
         rows: of the shape that it is trained on.
     """
-    first = rows.first()
-    # What is done in these scopes makes variables and assigns to none.
-    if not model.built:
-        with keras.StatelessScope():
-            model(keras.utils.unpack_x_y_sample_weight(first)[0])
-    if not is_own(model, "test_step"):
-        held = [(variable, variable.value) for variable in model.variables]
-        with keras.StatelessScope(state_mapping=held):
-            model.test_step(first)
-    _build_optimizer(model)
+    if not has_all_but_slots(model):
+        _make_all_but_slots(model, rows.first())
+    # Some, LossScaleOptimizer for one, would make their variables twice.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def has_plain_optimizer(model: keras.Model) -> bool:
@@ -252,7 +247,12 @@ def has_plain_optimizer(model: keras.Model) -> bool:
     return builtin and not scaled and not optimizer.use_ema
 
 
-def _build_optimizer(model: keras.Model) -> None:
-    # Some, LossScaleOptimizer for one, would make their variables twice.
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+def _make_all_but_slots(model: keras.Model, first: Any) -> None:
+    # What is done in these scopes makes variables and assigns to none.
+    if not model.built:
+        with keras.StatelessScope():
+            model(keras.utils.unpack_x_y_sample_weight(first)[0])
+    if not is_own(model, "test_step"):
+        held = [(variable, variable.value) for variable in model.variables]
+        with keras.StatelessScope(state_mapping=held):
+            model.test_step(first)
