@@ -15,10 +15,12 @@ from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import (
     CrossValidationError,
     DataError,
+    KttoolkitError,
     ObjectiveError,
     SearchSpaceError,
 )
 from kttoolkit.models import StudyTrainer
+from kttoolkit.plain import is_text, shown, visible
 from kttoolkit.probe import default_objective, reported_metrics, task_of
 from kttoolkit.results import TuneResult
 from kttoolkit.tuners import HyperParameters, with_direction
@@ -96,11 +98,11 @@ def pose(request: Request) -> Problem:
     task = request.task
     if isinstance(factory.hypermodel, Builder):
         own = factory.hypermodel.task
-        task = task or (None if own == "auto" else own)
+        task = (None if own == "auto" else own) if task is None else task
     else:
         factory.hypermodel.declare_hyperparameters(hp)
         model = factory.build_unchecked(hp)
-        task = task or task_of(model)
+        task = task_of(model) if task is None else task
     data = _as_data(request, request.x, request.y, task)
     if not data.indexable:
         return _pose_stream(request, factory, data, model, hp)
@@ -112,7 +114,7 @@ def pose(request: Request) -> Problem:
         validation_split=request.validation_split,
         validation=_as_validation(request, kept),
     )
-    part = prepare(folds.splits[0], kept, folds, request.preprocessor, hp)
+    part = _first_part(kept, folds, request.preprocessor, hp)
     if isinstance(factory.hypermodel, Builder):
         factory = _bound(factory, part, request.epochs)
         model = factory.build_unchecked(hp)
@@ -190,6 +192,22 @@ def _set_aside(
         return np.arange(data.n_samples), data, None
     rows, test_rows = split_off_test(data, request.test_size, seed=request.seed)
     return rows, data.take(rows), data.take(test_rows)
+
+
+def _first_part(
+    data: TrainingData, folds: Folds, preprocessor: Any, hp: HyperParameters
+) -> FoldData:
+    """Preprocess one fold, to see that it can be done."""
+    try:
+        return prepare(folds.splits[0], data, folds, preprocessor, hp)
+    except KttoolkitError:
+        raise
+    except Exception as error:
+        raise DataError(
+            "The preprocessor must be able to take the data, but the first fold failed "
+            f"with preprocessor={shown(preprocessor)}: "
+            f"{type(error).__name__}: {visible(str(error))}"
+        ) from error
 
 
 def _bound(factory: ModelFactory, part: FoldData, epochs: int | None) -> ModelFactory:
@@ -303,11 +321,12 @@ def _as_objective(
         or _has_own_step(model)
         or not reported
     )
-    for part in objective if isinstance(objective, list) else [objective]:
-        if not isinstance(part, Objective):
+    parts = objective if isinstance(objective, list) else [objective]
+    for part in parts or [objective]:
+        if not _is_objective(part):
             raise ObjectiveError(
                 "objective must be a metric name, a keras_tuner.Objective or a list of "
-                f"them, but got {part!r}."
+                f"them, but got {shown(part)}."
             )
         if part.name not in known and not may_add:
             raise ObjectiveError(
@@ -316,6 +335,15 @@ def _as_objective(
                 "that metric, or choose one of these."
             )
     return objective
+
+
+def _is_objective(part: Any) -> bool:
+    return (
+        isinstance(part, Objective)
+        and is_text(part.name)
+        and isinstance(part.direction, str)
+        and part.direction in {"min", "max"}
+    )
 
 
 def _has_own_step(model: Any) -> bool:

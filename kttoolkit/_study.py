@@ -5,6 +5,7 @@ import datetime as dt
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import re
 from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def study_folder(
             "resume=True must say which study, but got project_name=None. Pass the "
             f"name of a folder in {str(directory)!r}."
         )
-    folder = Path(directory) / _checked_name(project_name)
+    folder = _checked_directory(directory) / _checked_name(project_name)
     parents = [path for path in folder.parents if not path.exists()]
     is_new = project_name is None or not folder.exists()
     if project_name is None:
@@ -157,6 +158,20 @@ def fingerprint(state: Any) -> str:
     text = json.dumps(state, sort_keys=True, default=str)
     text = re.sub(r" at 0x[0-9a-f]+", "", text)  # a function's address
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _checked_directory(directory: Any) -> Path:
+    if isinstance(directory, str | os.PathLike):
+        try:
+            path = Path(directory)
+            if b"\0" not in os.fsencode(path):
+                return path
+        except (TypeError, UnicodeEncodeError):
+            pass  # a path of bytes, or of what no file system can hold
+    raise StudyFolderError(
+        f"directory must be the path of a folder, but got {shown(directory)}. Pass "
+        'e.g. "studies".'
+    )
 
 
 def _checked_name(project_name: str | None) -> str:

@@ -26,6 +26,14 @@ from kttoolkit.engine import prepare_devices
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
+from kttoolkit.options import (
+    OF_A_SEARCH,
+    OF_OUR_TUNERS,
+    arguments_of,
+    checked,
+    checked_together,
+)
+from kttoolkit.plain import shown
 from kttoolkit.results import (
     STUDY_FILE,
     TEST_FILE,
@@ -35,7 +43,7 @@ from kttoolkit.results import (
 )
 from kttoolkit.scoring import EpochSelection
 from kttoolkit.trackers import ProgressTracker, Tracker, TrackersLike, as_trackers
-from kttoolkit.tuners import FoldTuner, ManualSearch, get
+from kttoolkit.tuners import TUNERS, FoldTuner, ManualSearch, get
 
 DEFAULT_EPOCHS = 30
 
@@ -162,8 +170,23 @@ def tune(
         >>> result.trials.sort_values("rank").head()  # doctest: +SKIP
     """
     prepare_devices()
-    _check_budgets(max_trials=max_trials, max_epochs=max_epochs, batch_size=batch_size)
+    asked = checked(
+        {
+            "max_trials": max_trials, "max_epochs": max_epochs, "seed": seed,
+            "batch_size": batch_size, "callbacks": callbacks, "timeout": timeout,
+            "validation_split": validation_split, "task": task, "resume": resume,
+            "overwrite": overwrite, "engine": engine, "fit_kwargs": fit_kwargs,
+            "epoch_selection": epoch_selection, "verbose": verbose,
+        },
+        OF_A_SEARCH,
+    )  # fmt: skip
     tuner, tuner_options = _as_tuner(tuner, tuner_options)
+    seed, batch_size, fit_kwargs = map(asked.get, ("seed", "batch_size", "fit_kwargs"))
+    budgets = {
+        "max_trials": asked["max_trials"],
+        "max_epochs": asked["max_epochs"] or DEFAULT_EPOCHS,
+    }
+    callbacks = asked["callbacks"] or ()
     with study_folder(
         directory, project_name, resume=resume, overwrite=overwrite
     ) as folder:
@@ -172,14 +195,13 @@ def tune(
             earlier.seed if earlier else secrets.randbits(31) if seed is None else seed
         )
         if isinstance(tuner, keras_tuner.Oracle):
-            objective = objective or tuner.objective
+            objective = tuner.objective if objective is None else objective
         problem = pose(
             Request(
                 build, x, y, cv, objective, validation_data, validation_split,
                 test_size, preprocessor, sample_weight, groups, task, seed,
-                bool(callbacks),
-                (fit_kwargs or {}).get("steps_per_epoch"), max_epochs or DEFAULT_EPOCHS,
-                tuner_options,
+                bool(callbacks), (fit_kwargs or {}).get("steps_per_epoch"),
+                budgets["max_epochs"], tuner_options,
             )
         )  # fmt: skip
         options = {
@@ -188,14 +210,13 @@ def tune(
             "preprocessor": preprocessor if problem.folds is not None else None,
             "engine": engine,
             "epoch_selection": epoch_selection,
-            "timeout": timeout,
+            "timeout": asked["timeout"],
             "parallel": parallel,
             "trackers": _with_progress(trackers, verbose),
             "directory": str(folder.parent),
             "project_name": folder.name,
             "overwrite": overwrite,
         }
-        budgets = {"max_trials": max_trials, "max_epochs": max_epochs or DEFAULT_EPOCHS}
         study = _describe(problem, tuner, seed, epoch_selection, tuner_options)
         study = dataclasses.replace(
             study,
@@ -213,9 +234,9 @@ def tune(
         trainer = StudyTrainer(
             problem.factory, problem.data if problem.folds else None, problem.folds,
             preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
-            problem.rows, tuple(callbacks or ()),
+            problem.rows, callbacks,
         )  # fmt: skip
-        _run(search, problem, {**arguments, "callbacks": list(callbacks or ())},
+        _run(search, problem, {**arguments, "callbacks": list(callbacks)},
              validation_data)  # fmt: skip
         return _finish(folder, problem, trainer)
 
@@ -262,11 +283,12 @@ def _finish(folder: Path, problem: Problem, trainer: StudyTrainer) -> TuneResult
 
 
 def _as_tuner(tuner: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    if isinstance(tuner, keras_tuner.Oracle):
-        return tuner, options
     if isinstance(tuner, list | tuple):
-        return ManualSearch, {"settings": list(tuner), **options}
-    return get(tuner), options
+        tuner, options = ManualSearch, {"settings": list(tuner), **options}
+    if not isinstance(tuner, keras_tuner.Oracle):
+        tuner = get(tuner)
+    rules = OF_OUR_TUNERS if tuner in TUNERS.values() else {}
+    return tuner, checked_together(checked(options, {**OF_A_SEARCH, **rules}))
 
 
 def _make_tuner(
@@ -280,10 +302,11 @@ def _make_tuner(
     # A resumed project is announced by Keras Tuner's print; the display tells it.
     with contextlib.redirect_stdout(io.StringIO()):
         if isinstance(tuner, keras_tuner.Oracle):
+            _check_options(FoldTuner, options, arguments_of(FoldTuner))
             search = FoldTuner(tuner, build, **options)
             search.search_seed = seed
             return search
-        takes = _parameters(tuner)
+        takes = arguments_of(tuner)
         limits = {k: v for k, v in budgets.items() if k in takes and v is not None}
         if budgets["max_trials"] is not None and "max_trials" not in takes:
             raise SearchError(
@@ -297,16 +320,6 @@ def _make_tuner(
         return tuner(build, problem.objective, seed=seed, **options)
 
 
-def _parameters(tuner: type) -> set[str]:
-    """Return the names of all arguments that a tuner's classes take."""
-    return {
-        name
-        for cls in tuner.__mro__
-        if "__init__" in vars(cls)
-        for name in inspect.signature(vars(cls)["__init__"]).parameters
-    }
-
-
 def _check_options(tuner: type, options: Mapping[str, Any], takes: set[str]) -> None:
     for name in options:
         if name not in takes:
@@ -315,7 +328,7 @@ def _check_options(tuner: type, options: Mapping[str, Any], takes: set[str]) -> 
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise SearchError(
                 f"Arguments must be those of tune or of {tuner.__name__}, but got "
-                f"{name}={options[name]!r}.{hint}"
+                f"{name}={shown(options[name])}.{hint}"
             )
 
 
@@ -378,14 +391,4 @@ def _fit_arguments(
 
 
 def _with_progress(trackers: TrackersLike, verbose: int) -> list[Tracker]:
-    if verbose not in {0, 1, 2}:
-        raise SearchError(f"verbose must be 0, 1 or 2, but got {verbose!r}.")
     return [*as_trackers(trackers), *([ProgressTracker(verbose)] if verbose else [])]
-
-
-def _check_budgets(**budgets: int | None) -> None:
-    for name, value in budgets.items():
-        if value is None:
-            continue
-        if isinstance(value, bool) or not float(value).is_integer() or value < 1:
-            raise SearchError(f"{name} must be a whole number >= 1, but got {value!r}.")

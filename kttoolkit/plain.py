@@ -86,10 +86,10 @@ def shown(value: Any) -> str:
         value: anything.
 
     Returns:
-        Its `repr`, cut short.
+        Its `repr`, cut short, with control characters written out.
     """
     try:
-        text = repr(value)
+        text = visible(repr(value))
     # Of numbers with thousands of digits Python writes no text, nor of deep nesting.
     except (ValueError, RecursionError):
         return f"a {type(value).__name__} that is too large to be shown"

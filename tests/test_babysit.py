@@ -1,5 +1,6 @@
 """Panda: a babysat model equals plain Keras to the bit, and steps can be undone."""
 
+import copy
 import dataclasses
 import functools
 import json
@@ -9,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from test_hostile import CONTROL, HOSTILE
 
 from kttoolkit.exceptions import DataError, SearchError, SearchSpaceError
 from kttoolkit.methods._babysitting._babysit import (
@@ -681,3 +683,38 @@ def test_a_session_is_told_in_a_few_lines(family):
     assert "<b>slow" not in page
     assert page.count("<tr") == 6
     assert panda.log.epochs == panda.epoch == 6
+
+
+@pytest.fixture(scope="module")
+def tended():
+    return session().train(1).set(learning_rate=0.01).train(1)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_names_stay_text(tended, text):
+    """Branches, metrics and settings as a log may name them: words, table, labels."""
+    trainings = [
+        dataclasses.replace(
+            step, metrics={**step.metrics, text: (0.5,), f"val_{text}": (1.0,)}
+        )
+        for step in tended.log.steps if isinstance(step, Training)
+    ]  # fmt: skip
+    change = Intervention(1, {"dropout": {text: 0.1}}, {"dropout": {text: 0.2}})
+    entries = (trainings[0], change, trainings[1])
+    log = dataclasses.replace(tended.log, name=text, entries=entries)
+    named, other = copy.copy(tended), copy.copy(tended)
+    named.log, other.log = log, dataclasses.replace(log, name=f"{text}2")
+    page = named._repr_html_()
+    assert "<script" not in page
+    for told in (repr(named), page, *map(str, log.steps)):
+        assert not CONTROL.search(told)
+    assert len(repr(named).splitlines()) == 3
+    with pytest.raises(SearchError, match="A metric must be one that") as caught:
+        named.plot(metric="x")
+    assert not CONTROL.search(str(caught.value))
+    ax = named.plot(other, metric=text)
+    ax.figure.canvas.draw()
+    legend = [told.get_text() for told in ax.get_legend().get_texts()]
+    for label in (ax.get_ylabel(), *legend, *(told.get_text() for told in ax.texts)):
+        assert not CONTROL.search(label)
+        assert len(label) <= 60

@@ -1,11 +1,14 @@
 """The signal at the start, layer by layer, against the theory of Glorot and He."""
 
+import dataclasses
+
 import keras
 import keras_tuner
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from test_hostile import CONTROL, HOSTILE
 
 import kttoolkit
 from kttoolkit.exceptions import DataError, SearchSpaceError
@@ -569,3 +572,31 @@ def test_y_needs_a_loss_that_takes_it(blobs, digits):
 def test_no_model_or_no_kernel(blobs, build, message):
     with pytest.raises(SearchSpaceError, match=message):
         check(blobs, build=build)
+
+
+@pytest.fixture(scope="module")
+def looked_at():
+    x = np.random.default_rng(0).normal(size=(16, 64))
+    return initialization_check(small(), x, initializers=["he_normal"], seed=0)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_names_stay_text(looked_at, text):
+    """Initializers, layers and activations of one's own: words, table and labels."""
+    names = {"initializer": text, "layer": text, "activation": text}
+    report = dataclasses.replace(
+        looked_at,
+        frame=looked_at.frame.assign(**names),
+        histograms=looked_at.histograms.assign(initializer=text, layer=text),
+    )
+    page = report._repr_html_()
+    assert "<script" not in page
+    for told in (report.summary(), repr(report), page):
+        assert not CONTROL.search(told)
+    assert len(report.summary().splitlines()) == 3
+    for ax in (report.plot()[0, 0], report.plot_variance()):
+        ax.figure.canvas.draw()
+        legend = ax.get_legend_handles_labels()[1]
+        for label in (ax.get_ylabel(), *legend):
+            assert not CONTROL.search(label.replace("\n", " "))
+            assert len(label) < 100

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.importance._shares import features, importance, of_interest, varied
+from kttoolkit.importance._shares import explained, features, importance, varied
 from kttoolkit.ranges import Range
 from kttoolkit.results import TrialRecord, TuneResult
 
@@ -59,9 +59,8 @@ def interactions(
         Applied Statistics 2, 2008, for partial dependence as a measure of interaction.
     """
     chosen = _chosen(result, names, top, seed)
-    records = [r for r in result.records if r.status == "completed"]
+    records = explained(result)
     ranges = varied(result.ranges, records)
-    records = of_interest(records, result.study)
     order = [one.name for one in ranges]
     pairs = [(order.index(a), order.index(b)) for a, b in combinations(chosen, 2)]
     rng = np.random.default_rng(seed)

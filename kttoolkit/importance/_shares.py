@@ -1,6 +1,7 @@
 """Which hyperparameters mattered, and how sure that is."""
 
 import html
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,6 @@ from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import visible, visible_lines
 from kttoolkit.ranges import Range
 from kttoolkit.results import (
-    Study,
     TrialRecord,
     TuneResult,
     capped,
@@ -29,6 +29,7 @@ _TRIALS_EACH = 10
 _FEWEST = 4
 # Rows for each tree and each shuffling: more take longer and tell no more.
 _ENOUGH = 500
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,13 @@ def importance(
     """
     if method not in METHODS:
         raise ResultError(f"method must be one of {METHODS}, but got {method!r}.")
-    records = [r for r in result.records if r.status == "completed"]
+    records = explained(result)
     if len(records) < _FEWEST:
         raise ResultError(
             f"Importance needs {_FEWEST} completed trials or more, and ten for each "
             f"hyperparameter to mean something, but got {len(records)}."
         )
     ranges = varied(result.ranges, records)
-    records = of_interest(records, result.study)
     find = _by_permutation if method == "permutation" else _by_optuna
     rng = np.random.default_rng(seed)
     drawn = [np.arange(len(records))]
@@ -136,21 +136,30 @@ def importance(
     return Importance(frame, method, len(records), _note(frame, len(records)))
 
 
-def of_interest(records: Sequence[TrialRecord], study: Study) -> list[TrialRecord]:
-    """Let no diverged trial be all that there is to explain.
+def explained(result: TuneResult) -> list[TrialRecord]:
+    """Return the trials whose scores are to be explained.
 
     Args:
-        records: of completed trials.
-        study: of their search.
+        result: of a search.
 
     Returns:
-        The same trials, none scored worse than is of interest.
+        Those that completed with a finite score, none scored worse than is of
+        interest, for no diverged trial shall be all that there is to explain; with
+        the values that have a place among others.
     """
-    name = study.objective
-    scores = capped([record.score for record in records], study.direction)
+    records = [r for r in result.records if math.isfinite(r.score)]
+    scores = capped([record.score for record in records], result.study.direction)
+    largest = np.abs(scores).max(initial=0.0)
+    # Squares of larger ones are infinite; shares are the same in any unit.
+    unit = largest if largest > _LARGEST else 1.0
+    names = [{o.name for o in result.ranges if o.has_place(r.values)} for r in records]
     return [
-        replace(record, metrics={**record.metrics, name: float(score)})
-        for record, score in zip(records, scores, strict=True)
+        replace(
+            record,
+            values={k: v for k, v in record.values.items() if k in known},
+            metrics={**record.metrics, record.objective: float(score / unit)},
+        )
+        for record, score, known in zip(records, scores, names, strict=True)
     ]
 
 
@@ -196,14 +205,18 @@ def features(records: Sequence[TrialRecord], ranges: Sequence[Range]) -> np.ndar
     matrix = np.array(columns, dtype=float).T
     # A resampling may have left no trial that has it.
     known = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
-    return np.where(np.isnan(matrix), np.nanmedian(known, axis=0), matrix)
+    with np.errstate(over="ignore"):
+        filled = np.where(np.isnan(matrix), np.nanmedian(known, axis=0), matrix)
+    # Forests count in single precision.
+    largest = np.abs(filled).max(axis=0, initial=0.0)
+    return filled / np.where(largest > _LARGEST, largest, 1.0)
 
 
 def _feature(one: Range, record: TrialRecord) -> float:
     value = record.values.get(one.name)
     if value is None:
         return float("nan")
-    if one.is_numeric and one.scale != "ordered":
+    if one.is_numeric:
         return one.to_scale(value)
     known = list(one.values)
     return float(known.index(value)) if value in known else float(len(known))
@@ -238,11 +251,17 @@ def _by_optuna(
     module = optuna.importance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # That there are too few trials is told once, in the note.
+        warnings.simplefilter("ignore", UserWarning)
         if method == "fanova":
             evaluator = module.FanovaImportanceEvaluator(n_trees=_TREES, seed=seed)
         else:
             evaluator = module.PedAnovaImportanceEvaluator()
-        found = module.get_param_importances(study, evaluator=evaluator)
+        try:
+            found = module.get_param_importances(study, evaluator=evaluator)
+        except RuntimeError:
+            # No tree can tell these trials apart.
+            found = dict.fromkeys((one.name for one in ranges), 0.0)
     return {name: float(share) for name, share in found.items()}
 
 

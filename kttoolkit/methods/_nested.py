@@ -12,6 +12,7 @@ from kttoolkit._tune import tune
 from kttoolkit.cv import Folds, as_folds
 from kttoolkit.data import TrainingData, as_training_data, take
 from kttoolkit.exceptions import CrossValidationError, SearchError
+from kttoolkit.plain import visible
 from kttoolkit.results import TuneResult
 
 
@@ -68,7 +69,7 @@ class NestedResult:
         for name in names:
             chosen = ", ".join(_shown(value) for value in self.frame[name])
             lines.append(f"{name.removeprefix('param_')}: {chosen}")
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def __repr__(self) -> str:
         return f"<NestedResult {self.summary()}>"

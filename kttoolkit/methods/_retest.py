@@ -17,6 +17,7 @@ from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError, SearchError
 from kttoolkit.hyperparameters import HyperParameters, completed
 from kttoolkit.models import StudyTrainer
+from kttoolkit.plain import visible, visible_lines
 from kttoolkit.results import TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate
 
@@ -97,7 +98,7 @@ class RetestResult:
         columns = ["trial", "old_score", f"mean_{self.objective}", "difference", "low",
                    "high", "rank"]  # fmt: skip
         table = self.frame[columns].to_string(index=False, float_format="%.4f")
-        return f"<RetestResult {self.verdict}\n{table}>"
+        return f"<RetestResult {visible(self.verdict)}\n{visible_lines(table)}>"
 
 
 def retest(

@@ -13,7 +13,13 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._slice import axes_for, varied_ranges
-from kttoolkit.plots._style import ORANGE, completed, place_of, set_scale, shortened
+from kttoolkit.plots._style import (
+    ORANGE,
+    completed,
+    place_of,
+    set_scale,
+    shortened,
+)
 from kttoolkit.plots._style import score_label as label_of
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
@@ -50,7 +56,7 @@ def contours_frame(
          record.score)
         for one, other in _pairs(result, names)
         for _, record in completed(result)
-        if one.name in record.values and other.name in record.values
+        if one.has_place(record.values) and other.has_place(record.values)
     ]  # fmt: skip
     keys = ["x_name", "y_name", "x", "y"]
     frame = pd.DataFrame(rows, columns=[*keys, "score"])
@@ -99,7 +105,7 @@ def plot_contours(
         is_this = (frame["x_name"] == one.name) & (frame["y_name"] == other.name)
         _draw_pair(ax, one, other, frame[is_this], norm, cmap)
         best = result.best_trial.values
-        if one.name in best and other.name in best:
+        if one.has_place(best) and other.has_place(best):
             ax.scatter(
                 place_of(one, best[one.name]), place_of(other, best[other.name]), 110,
                 color=ORANGE, edgecolor="black", linewidth=0.6, marker="*", zorder=4,

@@ -40,7 +40,8 @@ def curves_frame(
         if not rows:
             continue
         grouped = pd.DataFrame(rows, columns=["epoch", "value"]).groupby("epoch")
-        mean, std = grouped["value"].mean(), grouped["value"].std(ddof=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, std = grouped["value"].mean(), grouped["value"].std(ddof=0)
         frames.append(
             pd.DataFrame(
                 {

@@ -49,18 +49,19 @@ def gap_frame(result: TuneResult, *, top: int = 8) -> pd.DataFrame:
                 "history."
             )
         sign = 1.0 if result.study.direction == "min" else -1.0
-        gaps = sign * (pairs[:, 1] - pairs[:, 0])
-        rows.append(
-            {
-                "trial": record.trial_id,
-                "rank": rank,
-                "train": float(pairs[:, 0].mean()),
-                "validation": float(pairs[:, 1].mean()),
-                "gap": float(gaps.mean()),
-                "std": float(gaps.std()),
-                "verdict": _verdict(record, gaps),
-            }
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            gaps = sign * (pairs[:, 1] - pairs[:, 0])
+            rows.append(
+                {
+                    "trial": record.trial_id,
+                    "rank": rank,
+                    "train": float(pairs[:, 0].mean()),
+                    "validation": float(pairs[:, 1].mean()),
+                    "gap": float(gaps.mean()),
+                    "std": float(gaps.std()),
+                    "verdict": _verdict(record, gaps),
+                }
+            )
     return pd.DataFrame(rows)
 
 

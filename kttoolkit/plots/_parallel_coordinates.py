@@ -1,6 +1,8 @@
 """All hyperparameters of all trials at once: one line a trial."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +16,7 @@ from kttoolkit.plots._style import (
     axes_or_new,
     beyond,
     completed,
+    place_of,
     score_label,
     shortened,
     within,
@@ -49,9 +52,8 @@ def parallel_coordinates_frame(
         "score": [record.score for record in trials],
     }
     for one in ranges:
-        places = np.array([_place(one, r.values.get(one.name)) for r in trials])
-        low, high = np.nanmin(places), np.nanmax(places)
-        columns[one.name] = (places - low) / ((high - low) or 1.0)
+        places = np.array([_place(one, record.values) for record in trials])
+        columns[one.name] = _between_0_and_1(places)
     return pd.DataFrame(columns)
 
 
@@ -110,13 +112,21 @@ def plot_parallel_coordinates(
     return ax
 
 
-def _place(one: Range, value: object) -> float:
-    if value is None:
-        return np.nan
-    if one.is_numeric and one.scale != "ordered":
-        return one.to_scale(float(value))  # type: ignore[arg-type]
-    known = list(one.values)
-    return float(known.index(value)) if value in known else float(len(known))
+def _place(one: Range, values: Mapping[str, Any]) -> float:
+    if not one.has_place(values):
+        return math.nan
+    value = values[one.name]
+    return one.to_scale(value) if one.is_numeric else place_of(one, value)
+
+
+def _between_0_and_1(places: np.ndarray) -> np.ndarray:
+    known = places[~np.isnan(places)]
+    if not len(known):
+        return places
+    low = known.min()
+    # Halves, for between the lowest and the highest number there may be more than any.
+    span = (known.max() / 2 - low / 2) or 0.5
+    return np.asarray((places / 2 - low / 2) / span, dtype=float)
 
 
 def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
@@ -131,10 +141,12 @@ def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
     ax.spines[["left", "bottom"]].set_visible(False)
     trials = [record.values for _, record in completed(result)]
     for column, one in enumerate(ranges):
-        used = [values[one.name] for values in trials if one.name in values]
-        places = np.array([_place(one, value) for value in used])
-        low, span = places.min(), (places.max() - places.min()) or 1.0
-        told = dict(zip(((places - low) / span).round(6), used, strict=True))
+        has = [values for values in trials if one.has_place(values)]
+        if not has:
+            continue
+        places = _between_0_and_1(np.array([_place(one, values) for values in has]))
+        used = [values[one.name] for values in has]
+        told = dict(zip(places.round(6).tolist(), used, strict=True))
         if one.is_numeric:
             told = {place: told[place] for place in (min(told), max(told))}
         for place, value in told.items():

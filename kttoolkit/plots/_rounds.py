@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import is_count
 from kttoolkit.plots._slice import axes_for, varied_ranges
 from kttoolkit.plots._style import (
     BLUE,
@@ -39,9 +40,10 @@ def rounds_frame(
         ResultError: if the search had no rounds, or a name is unknown.
     """
     trials = [record for _, record in completed(result)]
+    in_rounds = [record for record in trials if is_count(record.values.get(_ROUND))]
     # Hyperband numbers its rungs under the same name.
     is_hyperband = any("tuner/bracket" in record.values for record in trials)
-    if is_hyperband or not any(_ROUND in record.values for record in trials):
+    if is_hyperband or not in_rounds:
         raise ResultError(
             "Only a coarse-to-fine search has rounds, but this one was a "
             f"{result.study.tuner}. See kttoolkit.methods.coarse_to_fine."
@@ -50,8 +52,8 @@ def rounds_frame(
         (one.name, record.values[_ROUND], record.trial_id, record.values[one.name],
          record.score)
         for one in varied_ranges(result, names)
-        for record in trials
-        if one.name in record.values and _ROUND in record.values
+        for record in in_rounds
+        if one.has_place(record.values)
     ]  # fmt: skip
     columns = ["hyperparameter", "round", "trial", "value", "score"]
     return pd.DataFrame(rows, columns=columns)
@@ -93,7 +95,7 @@ def plot_rounds(
             ax.hlines(number, inside.min(), inside.max(), color=BLUE, alpha=0.2,
                       linewidth=10)  # fmt: skip
             ax.scatter(inside, [number] * len(inside), 16, color=BLUE, zorder=2)
-        if one.name in best.values:
+        if one.has_place(best.values) and is_count(best.values.get(_ROUND)):
             ax.scatter(place_of(one, best.values[one.name]), best.values[_ROUND], 90,
                        color=ORANGE, marker="*", zorder=3)  # fmt: skip
         ax.set_xlabel(shortened(one.name))

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import is_count
 from kttoolkit.plots._slice import axes_for
 from kttoolkit.plots._style import (
     BLUE,
@@ -37,14 +38,19 @@ def rungs_frame(result: TuneResult) -> pd.DataFrame:
     Raises:
         ResultError: if the search had no rungs, or no trial completed.
     """
-    trials = [record for _, record in completed(result) if _EPOCHS in record.values]
+    counted = (_EPOCHS, _BRACKET, _RUNG)
+    trials = [
+        record
+        for _, record in completed(result)
+        if all(is_count(record.values.get(name)) for name in counted)
+    ]
     if not trials:
         raise ResultError(
             "Only a Hyperband search has rungs, but this one was a "
             f"{result.study.tuner}. Use tuner='hyperband'."
         )
     by_id = {record.trial_id: record for record in trials}
-    climbed = {record.values.get(_PARENT) for record in trials}
+    climbed = {str(record.values.get(_PARENT)) for record in trials}
     rows = [
         {
             "bracket": int(record.values[_BRACKET]),
@@ -119,6 +125,8 @@ def _label(ax: Axes, part: pd.DataFrame, bracket: Any) -> None:
 
 def _setting(record: TrialRecord, by_id: dict[str, TrialRecord]) -> str:
     """Follow a trial down to the rung where its setting was drawn."""
-    while (parent := record.values.get(_PARENT)) in by_id:
-        record = by_id[str(parent)]
+    seen = {record.trial_id}
+    while (parent := str(record.values.get(_PARENT))) in by_id.keys() - seen:
+        seen.add(parent)
+        record = by_id[parent]
     return record.trial_id

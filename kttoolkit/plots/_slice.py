@@ -50,7 +50,7 @@ def slice_frame(
         (one.name, record.trial_id, number, record.values[one.name], record.score)
         for one in ranges
         for number, record in completed(result)
-        if one.name in record.values
+        if one.has_place(record.values)
     ]
     columns = ["hyperparameter", "trial", "number", "value", "score"]
     return pd.DataFrame(rows, columns=columns)
@@ -183,7 +183,7 @@ def axes_for(
 
 def _mark_best(ax: Axes, one: Range, result: TuneResult) -> None:
     best = result.best_trial
-    if one.name in best.values:
+    if one.has_place(best.values):
         ax.scatter(
             [place_of(one, best.values[one.name])], [best.score], 90, color=ORANGE,
             marker="*", zorder=4,

@@ -41,7 +41,7 @@ def axes_or_new(ax: Axes | None, *, size: tuple[float, float] | None = None) -> 
 
 
 def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
-    """Return the completed trials with their numbers, in order.
+    """Return the completed trials whose score is finite, with their numbers, in order.
 
     Args:
         result: of a search.
@@ -55,12 +55,12 @@ def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
     found = [
         (number, record)
         for number, record in enumerate(result.records, start=1)
-        if record.status == "completed"
+        if math.isfinite(record.score)
     ]
     if not found:
         raise ResultError(
-            "A picture needs completed trials, but got "
-            f"{len(result.records)} trials and none of them completed. Look at "
+            "A picture needs completed trials with finite scores, but got "
+            f"{len(result.records)} trials and none of them completed so. Look at "
             "result.failures."
         )
     return found

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ _ENOUGH = 3
 # Of three values drawn at random, the span and a margin of half of it on either side
 # are on average the whole range: what does not matter is not narrowed.
 _FEWEST_KEPT = 3
+# Beyond them a range is left as it is: whole numbers and floats end there.
+_MOST, _LARGEST = 2**53, 1e307
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,16 @@ def narrowed(
     A range is cut to the values of the best trials and as much beyond them as these
     lie apart, on its own scale. Where the best value of all lies at an edge, the
     range is widened there, by a step or by a quarter of its new width, for the
-    optimum may lie outside: numbers that were positive stay so, and shares stay below
-    1. The kept range is never a point, and its default is the best value. Of a choice
-    without order, values are dropped that are clearly worse: tried three times or
-    more, not among the best trials, and worse on average than the best value by two
-    standard errors.
+    optimum may lie outside: numbers that were positive stay so, and shares (from 0 to
+    below 1, on no log scale) stay below 1. The kept range is never a point, and its
+    default is the best value. Of a choice without order, values are dropped that are
+    clearly worse: tried three times or more, not among the best trials, and worse on
+    average than the best value by two standard errors.
 
     Args:
         space: configurations of the hyperparameters, as Keras Tuner writes them.
-        trials: those that completed.
+        trials: those that completed; scores that are not finite do not count, nor do
+            values that are none of their hyperparameter's kind.
         keep: share of the trials that count as the best, above 0, at most 1.
 
     Returns:
@@ -67,11 +70,13 @@ def narrowed(
         raise SearchSpaceError(
             f"0 < keep <= 1 must hold, the share of trials to keep, but got {keep=}."
         )
-    if not trials:
+    scored = [trial for trial in trials if math.isfinite(trial.score)]
+    if not scored:
         raise SearchSpaceError(
-            "A space is narrowed around its best trials, but none has completed."
+            "A space is narrowed around its best trials, but none has completed with a "
+            f"finite score, of {len(trials)} trials."
         )
-    ordered = sorted(trials, key=lambda trial: trial.score)
+    ordered = sorted(scored, key=lambda trial: trial.score)
     n_kept = min(max(math.ceil(keep * len(ordered)), _FEWEST_KEPT), len(ordered))
     best = ordered[:n_kept]
     return [_narrowed(one, ordered, best) for one in ranges_of(space)]
@@ -82,26 +87,41 @@ def _narrowed(
 ) -> dict[str, Any]:
     """Narrow one range, if the best trials have it at all."""
     entry = copy.deepcopy(dict(one.config))
-    has = [t for t in best if one.is_active(t.values) and one.name in t.values]
-    if not has or one.scale == "fixed":
+    values = [t.values.get(one.name) for t in best if one.is_active(t.values)]
+    values = [value for value in values if one.is_value(value)]
+    if not values or one.scale == "fixed":
         return entry
     if not one.is_numeric:
-        return _fewer_values(one, trials, has, entry)
-    places = [one.to_scale(trial.values[one.name]) for trial in has]
-    if any(map(math.isnan, places)) or (one.kind != "Choice" and one.low == one.high):
-        return entry
+        return _fewer_values(one, trials, values, entry)
     if one.kind == "Choice" and not one.is_laid_out:
-        return _fewer_in_order(one, has, entry)
-    low, high = _cut(one, places)
-    config = entry["config"]
-    winner = has[0].values[one.name]
-    if one.kind == "Choice":
-        config["values"] = _laid_out_again(one, low, high, winner)
-    else:
-        config["min_value"], config["max_value"] = _bounds(one, low, high)
-        winner = min(max(winner, config["min_value"]), config["max_value"])
-    config["default"] = winner
+        return _fewer_in_order(one, values, entry)
+    with np.errstate(over="ignore", invalid="ignore"):
+        entry["config"] |= _around(one, values)
     return entry
+
+
+def _around(one: Range, values: Sequence[Any]) -> dict[str, Any]:
+    """Return bounds around numbers, or the values of a choice, and the default."""
+    low, high = _cut(one, [one.to_scale(value) for value in values])
+    winner: Any = int(values[0]) if one.is_whole else values[0]
+    if one.kind == "Choice":
+        kept = _laid_out_again(one, low, high, winner)
+        return {"values": kept, "default": winner}
+    config = one.config["config"]
+    first, last = config["min_value"], config["max_value"]
+    if first < last and math.isfinite(high - low):
+        first, last = _bounds(one, low, high)
+    if not _is_sound(one, first, last):
+        first, last = config["min_value"], config["max_value"]
+    default = min(max(winner, first), last)
+    return {"min_value": first, "max_value": last, "default": default}
+
+
+def _is_sound(one: Range, first: float, last: float) -> bool:
+    """Tell whether bounds are numbers that a range can have, and apart."""
+    largest = _MOST if one.is_whole else _LARGEST
+    is_signed = one.low <= 0 or first > 0
+    return first < last and max(abs(first), abs(last)) <= largest and is_signed
 
 
 def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
@@ -128,45 +148,75 @@ def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
 def _bounds(one: Range, low: float, high: float) -> tuple[float, float]:
     """Turn bounds on the scale into values: on the steps, positive, shares below 1."""
     first, last = one.from_scale(low), one.from_scale(high)
+    if not math.isfinite(last - first) or (one.scale == "log" and first <= 0):
+        return math.nan, math.nan  # beyond the numbers that there are
     if one.scale == "linear":
         if one.low >= 0:
-            first = max(first, min(one.low, 1.0 if one.kind == "Int" else 0.0))
+            half = one.low / 2 or one.low
+            first = max(first, min(one.low, 1.0) if one.kind == "Int" else half)
         if one.kind == "Float" and one.low >= 0 and one.high < 1:
             last = min(last, (1 + one.high) / 2)
     if not one.step:
         if one.kind == "Int":
-            return max(round(first), 1 if one.low >= 1 else round(first)), round(last)
+            return _whole_bounds(first, last, least=1 if one.low >= 1 else -math.inf)
         return _short(first), _short(last)
     number: Any = int if one.kind == "Int" else _short
     lower, upper = _on_steps(one, first, last)
     return number(lower), number(upper)
 
 
+def _whole_bounds(first: float, last: float, *, least: float) -> tuple[int, int]:
+    """Round bounds to the nearest whole numbers, or apart where these are one."""
+    first, last = max(first, least), max(last, least)
+    lower, upper = round(first), round(last)
+    return (lower, upper) if lower < upper else (math.floor(first), math.ceil(last))
+
+
 def _on_steps(one: Range, first: float, last: float) -> tuple[float, float]:
     """Move bounds outward to the next step, counted from the old lower bound."""
-    if one.scale == "log":
-        ratio = math.log(one.step)
-        below = math.floor(math.log(first / one.low) / ratio + 1e-6)
-        above = math.ceil(math.log(last / one.low) / ratio - 1e-6)
-        lower, upper = one.low * one.step**below, one.low * one.step**above
-        if one.kind == "Int":
-            while lower != int(lower) or lower < 1:
-                lower *= one.step
-        return lower, max(upper, lower * one.step)
-    below = math.floor((first - one.low) / one.step + 1e-6)
-    above = math.ceil((last - one.low) / one.step - 1e-6)
-    least = min(one.low, 0.0)
-    lower = max(one.low + below * one.step, least if one.low <= 0 else one.step)
-    upper = one.low + max(above, below + 1) * one.step
-    if one.kind == "Float" and one.low >= 0 and one.high < 1 <= upper:
-        upper -= one.step
-    return lower, upper
+    place, value = _steps_of(one)
+    below, above = math.floor(place(first) + 1e-6), math.ceil(place(last) - 1e-6)
+    # What was positive stays so, and whole numbers stay whole.
+    while below < 0 <= one.low and not _is_kept(one, value(below)):
+        below += 1
+    above = max(above, below + 1)
+    is_share = one.kind == "Float" and one.low >= 0 and one.high < 1
+    while is_share and value(above) >= 1 and above > below:
+        above -= 1
+    return value(below), value(above)
+
+
+def _steps_of(one: Range) -> tuple[Callable[[float], float], Callable[[int], float]]:
+    """Return how to count the steps up to a value, and its inverse."""
+    if one.scale != "log":
+        return (
+            lambda value: (value - one.low) / one.step,
+            lambda number: one.low + number * one.step,
+        )
+    ratio = math.log(one.step)
+
+    def power(number: int) -> float:
+        try:
+            return one.low * one.step**number
+        except OverflowError:
+            return math.inf
+
+    return lambda value: (math.log(value) - math.log(one.low)) / ratio, power
+
+
+def _is_kept(one: Range, value: float) -> bool:
+    if one.scale == "log" and one.kind == "Int":
+        return value >= 1 and value == int(value)
+    return value > 0 or value == one.low == 0
 
 
 def _laid_out_again(one: Range, low: float, high: float, winner: Any) -> list[Any]:
     """Lay as many values over the new range as there were, the best one among them."""
     places = np.linspace(low, high, len(one.values)).tolist()
-    values = [float(f"{one.from_scale(place):.6g}") for place in places]
+    values: list[Any] = [_short(one.from_scale(place)) for place in places]
+    values = [value for value in values if math.isfinite(value)]
+    if one.is_whole:
+        values = [round(value) for value in values]
     is_share = one.low >= 0 and one.high < 1
     if is_share:
         values = [value for value in values if 0 <= value < 1]
@@ -174,14 +224,11 @@ def _laid_out_again(one: Range, low: float, high: float, winner: Any) -> list[An
 
 
 def _fewer_in_order(
-    one: Range, best: Sequence[Scored], entry: dict[str, Any]
+    one: Range, best: Sequence[Any], entry: dict[str, Any]
 ) -> dict[str, Any]:
     """Keep the values between the best ones, and a neighbour on either side."""
     order = sorted(one.values)
-    found = [order.index(trial.values[one.name]) for trial in best
-             if trial.values[one.name] in order]  # fmt: skip
-    if not found:
-        return entry
+    found = [order.index(value) for value in best]
     first, last = max(min(found) - 1, 0), min(max(found) + 1, len(order) - 1)
     kept = set(order[first : last + 1])
     entry["config"]["values"] = [value for value in one.values if value in kept]
@@ -190,33 +237,31 @@ def _fewer_in_order(
 
 
 def _fewer_values(
-    one: Range, trials: Sequence[Scored], best: Sequence[Scored], entry: dict[str, Any]
+    one: Range, trials: Sequence[Scored], best: Sequence[Any], entry: dict[str, Any]
 ) -> dict[str, Any]:
     """Drop the values that are clearly worse than the best one."""
-    winner = best[0].values[one.name]
+    winner = one.values[one.values.index(best[0])]
+    entry["config"]["default"] = winner
     if one.kind == "Boolean":
-        entry["config"]["default"] = winner
         return entry
-    among_best = {trial.values[one.name] for trial in best}
     scores = {
         value: np.array([t.score for t in trials if t.values.get(one.name) == value])
         for value in one.values
     }
-    kept = [
+    entry["config"]["values"] = [
         value
         for value in one.values
-        if value in among_best or not _is_clearly_worse(scores[value], scores[winner])
+        if value in best or not _is_clearly_worse(scores[value], scores[winner])
     ]
-    entry["config"]["values"] = kept
-    entry["config"]["default"] = winner if winner in kept else kept[0]
     return entry
 
 
 def _is_clearly_worse(scores: np.ndarray, others: np.ndarray) -> bool:
     if min(len(scores), len(others)) < _ENOUGH:
         return False
-    error = math.hypot(_error(scores), _error(others))
-    return bool(scores.mean() - others.mean() > _ERRORS * error)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = math.hypot(_error(scores), _error(others))
+        return bool(scores.mean() - others.mean() > _ERRORS * error)
 
 
 def _error(scores: np.ndarray) -> float:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kttoolkit.plain import is_number, is_scalar
+
 Scale = Literal["linear", "log", "one_minus_log", "ordered", "categorical", "fixed"]
 
 _GRID_POINTS = 10
@@ -55,6 +57,12 @@ class Range:
         return self.kind == "Choice" and is_even and len(self.values) >= _LONG
 
     @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        is_whole = all(isinstance(value, int) for value in self.values)
+        return self.kind == "Int" or (self.kind == "Choice" and is_whole)
+
+    @property
     def step_on_scale(self) -> float:
         """Distance of two values on the scale; 0 for any value."""
         return math.log(self.step) if self.step and self.scale == "log" else self.step
@@ -69,6 +77,35 @@ class Range:
             Whether all conditions hold.
         """
         return all(values.get(name) in allowed for name, allowed in self.conditions)
+
+    def is_value(self, value: Any) -> bool:
+        """Tell whether a value may be one of it, be it outside of its bounds.
+
+        Args:
+            value: of a trial, which may be a user's own.
+
+        Returns:
+            Whether it is a finite number with a place on the scale, or one of the
+            values of a choice that stands for no range.
+        """
+        if self.values and not self.is_laid_out:
+            return value in self.values
+        is_kind = is_number(value) and not (self.is_whole and value % 1)
+        return is_kind and math.isfinite(self.to_scale(value))
+
+    def has_place(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether a trial has a value of it that can be laid beside others.
+
+        Args:
+            values: of a trial, which may be a user's own.
+
+        Returns:
+            Whether it is a number of the scale, or some choice.
+        """
+        if self.name not in values:
+            return False
+        value = values[self.name]
+        return self.is_value(value) if self.is_numeric else is_scalar(value)
 
     def to_scale(self, value: float) -> float:
         """Bring a value to where equal distances count alike.
@@ -95,17 +132,21 @@ class Range:
             place: on the scale.
 
         Returns:
-            The value there.
+            The value there; infinity beyond the largest number.
         """
-        return float(_BACK[self.scale](place))
+        try:
+            return float(_BACK[self.scale](place))
+        except OverflowError:
+            return math.inf if self.scale == "log" else -math.inf
 
     def grid(self) -> tuple[Any, ...]:
         """Return the values that a grid search tries, the default among them."""
         if self.kind in {"Choice", "Boolean", "Fixed"}:
             return self.values
         count = self._n_steps()
-        places = np.linspace(self.to_scale(self.low), self.to_scale(self.high), count)
-        found = [self.from_scale(place) for place in places]
+        shares = np.linspace(0, 1, count)
+        low, high = self.to_scale(self.low), self.to_scale(self.high)
+        found = [self.from_scale(p) for p in low * (1 - shares) + high * shares]
         if self.kind == "Int":
             return tuple(sorted({round(value) for value in found} | {self.default}))
         return tuple(sorted({float(f"{v:.12g}") for v in found} | {self.default}))
@@ -116,7 +157,8 @@ class Range:
         if not self.step:
             return _GRID_POINTS
         if self.scale == "log":
-            return int(math.log(self.high / self.low, self.step) + 1e-8) + 1
+            ratio = math.log(self.high) - math.log(self.low)
+            return int(ratio / math.log(self.step) + 1e-8) + 1
         return int((self.high - self.low) / self.step + 1e-8) + 1
 
 

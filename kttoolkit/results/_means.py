@@ -19,5 +19,6 @@ def mean_curve(record: TrialRecord, metric: str) -> dict[int, float]:
     if not curves:
         return {}
     first = record.fits[0].initial_epoch + 1
-    means = [float(np.mean(values)) for values in zip(*curves, strict=False)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = [float(np.mean(values)) for values in zip(*curves, strict=False)]
     return {first + index: mean for index, mean in enumerate(means)}

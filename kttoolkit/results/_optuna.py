@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +47,28 @@ def optuna_study(records: Sequence[TrialRecord], ranges: Sequence[Range]) -> Any
     """
     optuna = needs_optuna()
     with without_optuna_messages():
-        study = optuna.create_study(direction=optuna_direction(records[0].direction))
-        distributions = {one.name: optuna_distribution(one, records) for one in ranges}
+        direction = records[0].direction if records else "min"
+        study = optuna.create_study(direction=optuna_direction(direction))
+        known: dict[str, Range] = {}
+        for one in ranges:
+            known.setdefault(one.name, one)
+        records = [_of_ranges(record, known) for record in records]
+        distributions = {
+            name: optuna_distribution(one, records) for name, one in known.items()
+        }
         for record in records:
             study.add_trial(optuna_trial(record, distributions))
     return study
+
+
+def _of_ranges(record: TrialRecord, known: Mapping[str, Range]) -> TrialRecord:
+    """Leave out values that have no place in their range, such as a user's own."""
+    values = {
+        name: record.values[name]
+        for name, one in known.items()
+        if one.has_place(record.values)
+    }
+    return replace(record, values=values)
 
 
 def optuna_direction(direction: str) -> str:
@@ -85,7 +104,7 @@ def optuna_trial(record: TrialRecord, distributions: Mapping[str, Any]) -> Any:
     """
     optuna = needs_optuna()
     has = {k: v for k, v in distributions.items() if k in record.values}
-    is_complete = record.status == "completed"
+    is_complete = math.isfinite(record.score)
     states = optuna.trial.TrialState
     return optuna.trial.create_trial(
         state=states.COMPLETE if is_complete else states.FAIL,
@@ -123,7 +142,11 @@ def optuna_distribution(one: Range, records: Sequence[TrialRecord]) -> Any:
     is_log = one.scale == "log"
     if one.kind == "Int":
         step = 1 if is_log or not one.step else int(one.step)
-        return distributions.IntDistribution(int(low), int(high), log=is_log, step=step)
+        # A user's own settings may lie between the steps.
+        is_stepped = all((value - low) % step == 0 for value in [high, *used])
+        return distributions.IntDistribution(
+            int(low), int(high), log=is_log, step=step if is_stepped else 1
+        )
     return distributions.FloatDistribution(float(low), float(high), log=is_log)
 
 

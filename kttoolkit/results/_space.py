@@ -104,7 +104,8 @@ def _is_entry(entry: Any) -> bool:
 def _is_condition(entry: Any) -> bool:
     kind, config = _parts(entry)
     is_known = kind == "Parent" and is_text(config.get("name"))
-    return is_known and list_of(is_scalar)(config.get("values"))
+    values = config.get("values")
+    return is_known and list_of(is_scalar)(values) and bool(values)
 
 
 def _is_choice(values: list[Any]) -> bool:
@@ -115,7 +116,7 @@ def _is_choice(values: list[Any]) -> bool:
 
 def _is_range(config: Mapping[str, Any]) -> bool:
     low, high = float(config["min_value"]), float(config["max_value"])
-    step, is_log = config.get("step"), config.get("sampling") == "log"
+    step, is_log = config.get("step"), config.get("sampling") not in {None, "linear"}
     if not -math.inf < low <= high < math.inf or (is_log and low <= 0):
         return False
     return step is None or (1 if is_log else 0) < step < math.inf

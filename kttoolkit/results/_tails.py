@@ -36,10 +36,11 @@ def worst_of_interest(scores: Iterable[float], direction: str) -> float | None:
     costs = costs[np.isfinite(costs)]
     if not len(costs):
         return None
-    best, median = costs.min(), np.median(costs)
-    most = np.quantile(costs, _SHOWN, method="lower")
-    limit = max(median + _SPANS * (median - best), most)
-    is_wild = costs.max() - best > _WILD * (limit - best)
+    with np.errstate(over="ignore", invalid="ignore"):
+        best, median = costs.min(), np.median(costs)
+        most = np.quantile(costs, _SHOWN, method="lower")
+        limit = max(median + _SPANS * (median - best), most)
+        is_wild = costs.max() - best > _WILD * (limit - best)
     return float(sign * limit) if is_wild else None
 
 

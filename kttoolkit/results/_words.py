@@ -27,7 +27,7 @@ def in_words(result: "TuneResult") -> str:
     lines = [
         f"{result.study.tuner}: {len(result.records)} trials ({told or 'none ended'})"
     ]
-    if counts["completed"]:
+    if any(record.score == record.score for record in result.records):
         best = result.best_trial
         values = ", ".join(
             f"{k}={_shown(v)}" for k, v in best.values.items() if _is_asked(k)

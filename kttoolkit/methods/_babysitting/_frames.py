@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kttoolkit import plain
 from kttoolkit.exceptions import NonFiniteScoreError, SearchError
 from kttoolkit.methods._babysitting._log import (
     Intervention,
@@ -178,9 +179,10 @@ def check_metric(log: SessionLog, metric: str) -> str:
     known = metrics_of(log)
     if metric in known or not known:
         return metric
+    names = plain.visible(", ".join(known))
     raise SearchError(
-        f"A metric must be one that the model reports ({', '.join(known)}), but got "
-        f"{metric!r} for branch {log.name!r}. Take one of these."
+        f"A metric must be one that the model reports ({names}), but got "
+        f"{plain.shown(metric)} for branch {plain.shown(log.name)}. Take one of these."
     )
 
 
@@ -204,4 +206,4 @@ def summary(log: SessionLog) -> str:
     told = [f"{name}={shown(settings[name])}" for name in shown_settings(log)]
     lines.append(f"{log.start.optimizer}: {', '.join(told)}")
     lines += [f"after epoch {step.epoch}: {step}" for step in log.interventions]
-    return "\n".join(lines)
+    return "\n".join(map(plain.visible, lines))

@@ -8,6 +8,7 @@ from typing import Any
 
 from kttoolkit.exceptions import SearchError
 from kttoolkit.files import write_json
+from kttoolkit.plain import visible
 
 _FORMAT = 1
 
@@ -54,7 +55,7 @@ class Intervention:
     def words(self) -> tuple[str, ...]:
         """One short text a setting."""
         return tuple(
-            f"{name} {shown(self.old[name])} → {shown(value)}"
+            visible(f"{name} {shown(self.old[name])} → {shown(value)}")
             for name, value in self.new.items()
         )
 

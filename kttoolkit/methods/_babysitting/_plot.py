@@ -17,6 +17,7 @@ from kttoolkit.methods._babysitting._frames import (
     undone_trainings,
 )
 from kttoolkit.methods._babysitting._log import Intervention, SessionLog, Training
+from kttoolkit.plots._style import shortened
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -24,6 +25,7 @@ _VALIDATION: dict[str, Any] = {"linestyle": "-", "linewidth": 1.8}
 _TRAINING: dict[str, Any] = {"linestyle": "--", "linewidth": 1.2}
 _FAINT: dict[str, Any] = {"alpha": 0.3, "zorder": 1}
 _LABEL_SIZE = 8.5
+_LONGEST = 60
 
 
 def plot_sessions(
@@ -90,7 +92,7 @@ def _draw_interventions(
             ax.plot(epoch, value, "D", color=colour, mec="white", ms=7, zorder=4)
         is_above = _has_room_above(ax, logs, metric, epoch)
         ax.annotate(
-            "\n".join(lines),
+            "\n".join(shortened(line, _LONGEST) for line in lines),
             (epoch, 0.985 if is_above else 0.015),
             xycoords=("data", "axes fraction"),
             xytext=(3 + 1.4 * _LABEL_SIZE * seen[epoch], 0),
@@ -146,7 +148,7 @@ def _curves(
 
 def _finish(ax: Axes, logs: Sequence[SessionLog], metric: str) -> None:
     ax.set_xlabel("epoch")
-    ax.set_ylabel(metric.replace("_", " "))
+    ax.set_ylabel(shortened(metric.replace("_", " ")))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     low, high = ax.get_xlim()
     has_early = any(not step.epoch for log in logs for step in log.interventions)
@@ -162,7 +164,7 @@ def _finish(ax: Axes, logs: Sequence[SessionLog], metric: str) -> None:
         handles.append(Line2D([], [], color=grey, label="taken back", **faint))
     if not is_alone:
         handles += [
-            Line2D([], [], color=_colour(k), lw=4, label=log.name)
+            Line2D([], [], color=_colour(k), lw=4, label=shortened(log.name))
             for k, log in enumerate(logs)
         ]
     ax.legend(

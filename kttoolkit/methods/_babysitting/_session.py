@@ -265,13 +265,13 @@ class Session:
         return self.log.save(path)
 
     def __repr__(self) -> str:
-        return f"<Session {visible_lines(summary(self.log))}>"
+        return f"<Session {summary(self.log)}>"
 
     def _repr_html_(self) -> str:
         table = self.history.drop(columns="branch").tail(5)
         rows = table.to_html(index=False, float_format=lambda v: f"{v:.4g}", border=0)
         told = html.escape(summary(self.log))
-        return visible_lines(f"<pre>{told}</pre>{rows}")
+        return f"<pre>{told}</pre>{visible_lines(rows)}"
 
     # -- within ---
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
+from kttoolkit.plots._style import shortened
 
 _MAX_COLUMNS = 6
 # Okabe and Ito's, which colour-blind people can tell apart.
@@ -66,7 +67,8 @@ def plot_histograms(
         for depth, ax in zip(shown, row_axes, strict=True):
             _draw_cell(ax, bins[bins["depth"] == depth], rows.loc[depth], of)
             _frame_cell(ax, limits)
-        label = f"{name}\n{verdicts[name]}" if name in verdicts else name
+        told = shortened(name)
+        label = f"{told}\n{verdicts[name]}" if name in verdicts else told
         row_axes[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
         row_axes[0].set_xticks(limits, [f"{v:.2g}" for v in limits], fontsize=7)
     for depth, ax in zip(depths[picked], axes[0], strict=True):
@@ -110,7 +112,7 @@ def plot_variance(
             color=_COLOURS[number % len(_COLOURS)],
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=4,
-            label=_label(str(name), values, of),
+            label=_label(shortened(name), values, of),
         )
     low, high = min([0.1, *drawn]), max([10.0, *drawn])
     ax.set(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from kttoolkit import space
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
 from kttoolkit.methods._initializing._plot import plot_histograms, plot_variance
+from kttoolkit.plain import visible, visible_lines
 from kttoolkit.tuners import HyperParameters
 
 _IN_WORDS = {
@@ -120,7 +121,7 @@ class InitializationReport:
             if names:
                 lines.append(f"{words}: {', '.join(names)}")
         lines += [self._recommended(str(a)) for a in hidden["activation"].unique()]
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def __repr__(self) -> str:
         return f"<InitializationReport {self.summary()}>"
@@ -129,7 +130,7 @@ class InitializationReport:
         table = self.overview.to_html(
             index=False, float_format=lambda v: f"{v:.3g}", border=0, na_rep=""
         )
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return f"<pre>{html.escape(self.summary())}</pre>{visible_lines(table)}"
 
     def _recommended(self, activation: str) -> str:
         name = space.initializer(HyperParameters(), activation=activation)

@@ -1,0 +1,315 @@
+"""Hostile options: `tune` takes them, or refuses them in our words before all else."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import tried
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import StandardScaler
+from test_hostile import ANY, CONTROL, CVS, ODD, SCALARS, ours
+
+import kttoolkit
+from kttoolkit import _tune
+from kttoolkit.exceptions import (
+    DataError,
+    KttoolkitError,
+    ObjectiveError,
+    SearchError,
+    StudyFolderError,
+)
+from kttoolkit.options import OF_A_SEARCH, OF_OUR_TUNERS
+
+X = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
+Y = (X[:, 0] > 0).astype(int)
+FROM_FOLDER = settings(
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ]
+)  # fmt: skip
+
+
+class Reached(BaseException):
+    """All was checked, and the first trial would begin."""
+
+
+def compiled():
+    layers = [keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    """Ask for a search that ends where training would begin."""
+    monkeypatch.chdir(tmp_path)
+    kept = compiled()
+
+    def reached(*args):
+        raise Reached
+
+    def call(**options):
+        given_ = {"tuner": "random", "cv": 2, "max_epochs": 1, "seed": 0, "verbose": 0,
+                  "directory": tmp_path / "studies", "project_name": "p",
+                  **options}  # fmt: skip
+        is_changed = options.keys() & {"optimizer", "loss", "metrics"}
+
+        def build(hp):
+            hp.Int("units", 1, 4)
+            return compiled() if is_changed else kept
+
+        with monkeypatch.context() as patch:
+            patch.setattr(_tune, "_run", reached)
+            kttoolkit.tune(build, X, Y, **given_)
+
+    return call
+
+
+def number(least=0.0, most=float("inf")):
+    return lambda v: not isinstance(v, bool) and least <= v <= most
+
+
+def whole(least=1, most=2**53):
+    return lambda v: number(least, most)(v) and float(v).is_integer()
+
+
+def is_bool(value):
+    return isinstance(value, bool | np.bool_)
+
+
+def is_list(value):
+    return isinstance(value, list | tuple)
+
+
+# What may be taken; all else has to be refused.
+SOUND = {
+    "max_trials": whole(),
+    "max_epochs": whole(),
+    "batch_size": whole(),
+    "seed": whole(0, 2**32 - 1),
+    "timeout": number(),
+    "validation_split": number(0, 1),
+    "resume": is_bool,
+    "overwrite": is_bool,
+    "verbose": lambda v: v in {0, 1, 2},
+    "engine": lambda v: isinstance(v, str),
+    "epoch_selection": lambda v: isinstance(v, str),
+    "task": lambda v: v in {"classification", "regression"},
+    "callbacks": is_list,
+    "fit_kwargs": lambda v: isinstance(v, dict),
+    "executions_per_trial": whole(),
+    "max_model_size": whole(),
+    "max_total_epochs": number(),
+    "trial_timeout": number(),
+    "keep_checkpoints": lambda v: isinstance(v, str) or whole()(v),
+    "max_retries_per_trial": whole(0),
+    "max_consecutive_failed_trials": whole(),
+    "hyperparameters": lambda v: isinstance(v, keras_tuner.HyperParameters),
+    "tune_new_entries": is_bool,
+    "allow_new_entries": is_bool,
+    "distribution_strategy": lambda v: hasattr(v, "scope"),
+    "tuner_id": lambda v: isinstance(v, str) and "/" not in v,
+    "optimizer": lambda v: isinstance(v, str | keras.Optimizer),
+    "loss": lambda v: callable(v) or isinstance(v, str | list | tuple | dict),
+    "metrics": lambda v: is_list(v) or isinstance(v, dict),
+    "objective": lambda v: isinstance(v, str | list | keras_tuner.Objective),
+    "test_size": number(),
+    "parallel": lambda v: v == -1 or whole()(v),
+    "trackers": is_list,
+    "directory": lambda v: isinstance(v, str),
+    "project_name": lambda v: isinstance(v, str),
+    "preprocessor": lambda v: hasattr(v, "transform") or callable(v),
+    "validation_data": is_list,
+    "sample_weight": lambda v: len(v) == len(X),
+    "groups": lambda v: len(v) == len(X),
+    "cv": lambda v: True,
+}
+# Of one tuner each.
+TUNED = {
+    "factor": ("hyperband", whole(2)),
+    "hyperband_iterations": ("hyperband", whole(0)),
+    "num_initial_points": ("bayesian", whole()),
+    "alpha": ("bayesian", number()),
+    "beta": ("bayesian", number(-float("inf"))),
+    "rounds": ("coarse_to_fine", whole()),
+    "keep": ("coarse_to_fine", number(0, 1)),
+    "settings": ("manual", is_list),
+}
+LIKELY = {
+    "cv": CVS,
+    "objective": st.sampled_from(
+        [
+            "val_accuracy", "loss", "val_auc", [], ["val_loss", "loss"], [["loss"]],
+            keras_tuner.Objective("val_loss", "min"),
+            keras_tuner.Objective("val_loss", "up"),
+            keras_tuner.Objective(3, "min"), [None],
+        ]
+    ),
+    "callbacks": st.sampled_from(
+        [[], [keras.callbacks.TerminateOnNaN()], [keras.callbacks.Callback],
+         keras.callbacks.TerminateOnNaN(), [None], ["x"]]
+    ),
+    "preprocessor": st.sampled_from(
+        [StandardScaler(), StandardScaler, "passthrough", object, lambda hp: 3, str]
+    ),
+    "fit_kwargs": st.dictionaries(
+        st.sampled_from(["class_weight", "x", "callbacks", "steps_per_epoch", 1]),
+        SCALARS, max_size=2,
+    ),
+    "trackers": st.lists(st.sampled_from(["csv", "tensorbord", None, 3]), max_size=2),
+    "tuner_id": st.sampled_from(["a", "../a", "/tmp/a", "a/b", "\0"]),
+    "directory": st.sampled_from(["d", "a\0b", "\ud800", b"d", ".", ""]),
+    "hyperparameters": st.just(kttoolkit.HyperParameters()),
+    "optimizer": st.sampled_from(["adam", "Adamm", keras.optimizers.SGD()]),
+    "settings": st.lists(
+        st.one_of(
+            SCALARS, st.dictionaries(st.sampled_from(["units", "x", 1]), SCALARS)
+        ), max_size=2,
+    ),
+}  # fmt: skip
+ANYTHING = st.one_of(
+    st.integers(-2, 9), st.floats(), st.booleans(), SCALARS, ODD, ANY,
+    st.sampled_from(["auto", "reference", "per_fold", "common", "all", "none"]),
+)  # fmt: skip
+
+
+@st.composite
+def options(draw):
+    """One option of any value, or a few of them that are asked for together."""
+    names = st.sampled_from([*SOUND, *TUNED])
+    found = {}
+    for name in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
+        values = LIKELY.get(name, ANYTHING)
+        # Of `cv` only what stands for folds: arrays have a test of their own.
+        odd = values if name == "cv" else ANYTHING
+        found[name] = draw(st.one_of(values, odd), label=name)
+    for name in TUNED.keys() & found:
+        found["tuner"] = TUNED[name][0]
+    if found.keys() & {"validation_split", "validation_data"}:
+        found.setdefault("cv", None)
+    return found
+
+
+def test_every_rule_is_tried():
+    """An option that gets a rule is among those that are tried with any value."""
+    assert {*OF_A_SEARCH, *OF_OUR_TUNERS} <= {*SOUND, *TUNED}
+
+
+@FROM_FOLDER
+@given(options())
+def test_any_options_are_taken_or_refused(ask, tmp_path, asked):
+    """No error of Python, NumPy or Keras comes out, and no folder is left behind."""
+    tried()
+    try:
+        ours(ask, **asked)
+    except Reached:
+        rules = {**SOUND, **{name: rule for name, (_, rule) in TUNED.items()}}
+        for name, value in asked.items():
+            assert name == "tuner" or value is None or rules[name](value)
+    else:
+        assert not list(tmp_path.iterdir())
+    for path in [*tmp_path.rglob("*")][::-1]:
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+WRONG = [
+    ({"max_epochs": "3"}, SearchError, "max_epochs must be a whole number >= 1, .*'3"),
+    ({"max_trials": 10**400}, SearchError, r"max_trials must be a whole.*1000.*\.{3}"),
+    ({"batch_size": 2**60}, SearchError, r"whole number >= 1 and < 2\*\*53, but got"),
+    ({"max_epochs": pd.NA}, SearchError, "max_epochs must be .* but got <NA>"),
+    ({"seed": True}, SearchError, "seed must be a whole number >= 0, but got True"),
+    ({"seed": -1}, SearchError, "seed must be a whole number >= 0, but got -1"),
+    ({"seed": 2**32}, SearchError, r"seed must be .* < 2\*\*32, but got 4294967296"),
+    ({"callbacks": 3}, SearchError, "callbacks must be a list of keras.* but got 3"),
+    ({"callbacks": ["x"]}, SearchError, r"callbacks must be a list .* got \['x'\]"),
+    ({"callbacks": np.zeros(2)}, SearchError, "callbacks must be a list of keras"),
+    ({"timeout": "1h"}, SearchError, "timeout > 0 must hold, but got '1h'"),
+    ({"timeout": 10**400}, SearchError, "timeout > 0 must hold, but got 1000"),
+    ({"verbose": []}, SearchError, r"verbose must be 0, 1 or 2, but got \[\]"),
+    ({"resume": "no"}, SearchError, "resume must be True or False, but got 'no'"),
+    ({"overwrite": pd.NA}, SearchError, "overwrite must be True or False"),
+    ({"engine": []}, SearchError, r"engine must be text, but got \[\]"),
+    ({"epoch_selection": np.zeros(2)}, SearchError, "epoch_selection must be text"),
+    ({"task": pd.NA}, SearchError, "task must be text, but got <NA>"),
+    ({"fit_kwargs": 3}, SearchError, "fit_kwargs must be a dictionary of arguments"),
+    ({"fit_kwargs": {1: 2}}, SearchError, "fit_kwargs must be a dictionary of arg"),
+    ({"fit_kwargs": {"callbacks": []}}, SearchError, r"got \['callbacks'\]. Pass them"),
+    ({"directory": 3}, StudyFolderError, "directory must be the path of a folder"),
+    ({"directory": "a\0b"}, StudyFolderError, r"directory must be .* got 'a\\x00b'"),
+    ({"directory": "\ud800"}, StudyFolderError, r"directory must be .*'\\ud800'"),
+    ({"objective": []}, ObjectiveError, r"objective must be a metric name.* got \[\]"),
+    ({"objective": keras_tuner.Objective("val_loss", "up")}, ObjectiveError, "or a li"),
+    ({"objective": keras_tuner.Objective(3, "min")}, ObjectiveError, "metric name, a"),
+    ({"preprocessor": object}, DataError, "preprocessor must be able to take .*TypeEr"),
+    ({"preprocessor": np.zeros(2)}, DataError, "preprocessor must be able to take the"),
+    ({"cv": None, "validation_split": "a"}, SearchError, "must be a finite number"),
+    ({"executions_per_trial": "x"}, SearchError, "executions_per_trial must be a whol"),
+    ({"max_model_size": "1e6"}, SearchError, "max_model_size must be a whole number"),
+    ({"max_total_epochs": "x"}, SearchError, "max_total_epochs > 0 must hold"),
+    ({"trial_timeout": []}, SearchError, "trial_timeout > 0 must hold"),
+    ({"keep_checkpoints": []}, SearchError, r'keep_checkpoints must be "all", "none"'),
+    ({"tuner_id": "../x"}, SearchError, "tuner_id must be the name of one file, no pa"),
+    ({"hyperparameters": 3}, SearchError, "must be a keras_tuner.HyperParameters obj"),
+    ({"tune_new_entries": False}, SearchError, "hyperparameters must be given where"),
+    ({"distribution_strategy": 3}, SearchError, "must be a tf.distribute.Strategy ob"),
+    ({"optimizer": "Adamm"}, SearchError, "optimizer must be a name that Keras knows"),
+    ({"optimizer": 3}, SearchError, "optimizer must be a name or an optimizer of Ker"),
+    ({"loss": "mze"}, SearchError, "loss must be a name that Keras knows, but got 'm"),
+    ({"loss": 3}, SearchError, "loss must be a name, a function or a loss of Keras"),
+    ({"metrics": 3}, SearchError, "metrics must be a list or a dictionary, as model."),
+    ({"self": 3}, SearchError, "Arguments must be those of tune or of RandomSearch"),
+    ({"hypermodel": 3}, SearchError, "Arguments must be those of tune or of RandomSe"),
+    ({"oracle": 3}, SearchError, "Arguments must be those of tune or of RandomSearch"),
+    ({"tuner": "hyperband", "factor": "x"}, SearchError, "factor must be a whole numb"),
+    ({"tuner": "bayesian", "alpha": float("inf")}, SearchError, "alpha must be a fin"),
+    ({"tuner": "bayesian", "beta": float("nan")}, SearchError, "beta must be a finit"),
+    ({"tuner": "coarse_to_fine", "keep": "x"}, SearchError, "keep must be a finite n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "error", "message"), WRONG)
+def test_options_of_wrong_types_are_refused(ask, tmp_path, asked, error, message):
+    """Each was once an error of Python, NumPy or Keras, or was taken and lost later."""
+    with pytest.raises(error, match=message) as caught:
+        ask(**asked)
+    assert not CONTROL.search(str(caught.value))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_oracle_takes_no_unknown_options(ask):
+    """They were once an error of Python."""
+    oracle = kttoolkit.oracles.RandomSearchOracle("val_loss", max_trials=1, seed=0)
+    with pytest.raises(SearchError, match="or of FoldTuner, but got max_total_epoch=3"):
+        ask(tuner=oracle, max_total_epoch=3)
+
+
+@pytest.mark.parametrize("count", [1.0, np.int64(1), np.float32(1)])
+def test_whole_numbers_of_other_types_are_kept_as_such(count, tmp_path):
+    """A study that wrote 1.0 could not be read again when its search had ended."""
+    result = kttoolkit.tune(
+        kttoolkit.builders.mlp(units=2, depth=1, tune=["learning_rate"]), X, Y,
+        tuner="random", cv=2, max_trials=count, max_epochs=count, seed=count,
+        batch_size=8 * count, verbose=0, directory=tmp_path, project_name="p",
+    )  # fmt: skip
+    again = kttoolkit.load_result(tmp_path / "p")
+    assert len(result.trials) == 1
+    assert (again.study.max_epochs, again.study.batch_size) == (1, 8)
+
+
+class Loud:
+    """Its text would colour a terminal."""
+
+    def __repr__(self):
+        return "\x1b[31mred\x07"
+
+
+@pytest.mark.parametrize("name", OF_A_SEARCH)
+def test_what_is_refused_is_shown_and_does_nothing(ask, name):
+    """A message of an error is printed to a terminal, too."""
+    with pytest.raises(KttoolkitError, match=r"\\x1b\[31mred\\x07") as caught:
+        ask(**{name: Loud()})
+    assert not CONTROL.search(str(caught.value))
