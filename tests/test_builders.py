@@ -505,6 +505,30 @@ def test_what_does_not_fit_the_data_is_refused_before_training(
         built(builder, Shapes(inputs, 1, "binary"))
 
 
+@pytest.mark.parametrize("builder", [builders.mlp(), builders.linear()])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (pd.DataFrame({"a": [1.0, 2.0, 1.0], "b": [1e3, 2e3, 0.0]}),
+         r"column 'b' has numbers around 1.29e\+03 .*StandardScaler"),
+        (np.full((3, 2), -50.0), r"column 0 has numbers around 50 .*StandardScaler"),
+        (np.full((3, 2, 2), 255.0), r"x has numbers around 255 .*pixels by 255"),
+    ],
+)  # fmt: skip
+def test_networks_for_tables_warn_of_large_numbers(builder, x, message):
+    with pytest.warns(UserWarning, match=message):
+        builder.for_data(x, [0, 1, 0])
+
+
+def test_numbers_of_usual_size_are_no_cause_to_warn():
+    """Iris and pixels up to 16 learn as well as they are; `tabular` scales itself."""
+    for builder, x in (
+        (builders.mlp(), np.full((3, 2), 20.0)), (builders.linear(), np.zeros((3, 2))),
+        (builders.tabular(), np.full((3, 2), 1e6)),
+    ):  # fmt: skip
+        builder.for_data(x, [0, 1, 0])
+
+
 @pytest.mark.fault
 def test_a_setting_that_makes_no_model_fails_its_trial_alone():
     assert issubclass(SettingError, kttoolkit.exceptions.TrialError)

@@ -44,27 +44,26 @@ def arguments(x=X, y=Y, **kwargs):
 
 
 def assert_same(build, call, *, rtol=1e-5, atol=1e-6, fresh_callbacks=list):
-    """Two models one after the other through one program, each as `model.fit`."""
+    """A model through a program that another one was trained with, as `model.fit`."""
     programs = Programs()
+    args, kwargs = call.given
     for seed in (1, 2):
-        args, kwargs = call.given
-        ours, theirs = fresh_callbacks(), fresh_callbacks()
         fast = new(build, seed)
-        with_ours = FitCall.of(args, {**kwargs, "callbacks": ours})
-        got = fit_compiled(fast, with_ours, programs, build)
-        plain = new(build, seed)
-        expected = plain.fit(*args, **{**kwargs, "callbacks": theirs})
-        assert list(got.history) == list(expected.history)
-        assert got.epoch == expected.epoch
-        for name, values in expected.history.items():
-            np.testing.assert_allclose(
-                got.history[name], values, rtol=rtol, atol=atol, err_msg=name
-            )
-        state = [m.weights + m.optimizer.variables for m in (fast, plain)]
-        for mine, theirs_ in zip(*state, strict=bool(got.epoch)):
-            np.testing.assert_allclose(
-                mine.numpy(), theirs_.numpy(), rtol=rtol, atol=atol, err_msg=mine.path
-            )
+        ours = FitCall.of(args, {**kwargs, "callbacks": fresh_callbacks()})
+        got = fit_compiled(fast, ours, programs, build)
+    plain = new(build, seed)
+    expected = plain.fit(*args, **{**kwargs, "callbacks": fresh_callbacks()})
+    assert list(got.history) == list(expected.history)
+    assert got.epoch == expected.epoch
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(
+            got.history[name], values, rtol=rtol, atol=atol, err_msg=name
+        )
+    state = [m.weights + m.optimizer.variables for m in (fast, plain)]
+    for mine, theirs in zip(*state, strict=bool(got.epoch)):
+        np.testing.assert_allclose(
+            mine.numpy(), theirs.numpy(), rtol=rtol, atol=atol, err_msg=mine.path
+        )
     return programs, fast, plain
 
 

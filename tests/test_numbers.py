@@ -137,19 +137,17 @@ def test_every_number_is_compared():
     ids=[f"{cls.__name__}.{'.'.join(draws)}" for cls, draws, _ in CASES],
 )  # fmt: skip
 def test_given_numbers_compute_what_constants_do(draws, build):
-    """Traced for the second setting, run with others; all weights and the history."""
+    """Traced for the second setting, run with a third; all weights and the history."""
     rng = np.random.default_rng(0)
     programs = Programs()
-    for number in range(4):
+    for n_traces in (2, 4, 4):
         one = build({name: draw(rng) for name, draw in draws.items()})
         history, weights = trained(one, programs)
-        assert programs.traces == (2 if number == 0 else 4)
-        if number < 2:
-            continue
-        expected, constant = trained(one, Programs())
-        assert history == expected
-        for mine, other in zip(weights, constant, strict=True):
-            np.testing.assert_array_equal(mine, other)
+        assert programs.traces == n_traces
+    expected, constant = trained(one, Programs())
+    assert history == expected
+    for mine, other in zip(weights, constant, strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 # -- when numbers stay constants ---

@@ -94,6 +94,7 @@ def test_a_chief_and_two_workers_share_a_search_with_folds(tmp_path):
 
 
 QUIET = """
+from sklearn.preprocessing import StandardScaler
 import kttoolkit
 from kttoolkit import builders
 pima = kttoolkit.datasets.load("pima_diabetes")
@@ -101,6 +102,7 @@ for seed in range(6):
     kttoolkit.tune(
         builders.mlp(units=4), pima.x, pima.y, tuner="random", max_trials=1, cv=2,
         max_epochs=1, seed=seed, verbose=0, directory={folder!r},
+        preprocessor=StandardScaler(),
     )
 """
 

@@ -2,6 +2,7 @@
 
 import abc
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,9 +16,13 @@ from kttoolkit.builders._ask import Ask, Levels, tuned_names
 from kttoolkit.builders._compile import make_optimizer, output_activation
 from kttoolkit.data import Task, TrainingData, as_training_data
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 _TASKS = ("auto", "classification", "regression")
 _SMALLEST_BATCH = 16
+# Of eight tables those with columns of at most 13 lost nothing by being left as they
+# are; from 140 on accuracies were up to 0.18 lower, errors up to ten times as large.
+_LARGE = 20
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
     family: ClassVar[str]
     levels: ClassVar[Levels]
     regularizes_head: ClassVar[bool] = False
+    wants_scaled: ClassVar[bool] = False
     example: ClassVar[Shapes] = Shapes((8,), 1, "binary")
     shapes: Shapes | None = None
 
@@ -106,7 +112,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             epochs: of the whole training; those known before if left out.
 
         Returns:
-            A builder that can build.
+            A builder that can build; networks for tables warn of large numbers.
 
         Raises:
             SearchSpaceError: if x is not one array, or y not one vector or matrix.
@@ -115,6 +121,8 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             task = None if self.task == "auto" else self.task
             x = as_training_data(x, y, task=task)
         shapes = shapes_of(x)
+        if self.wants_scaled:
+            _warn_of_large_numbers(x)
         known = self.shapes or shapes
         return self.for_shapes(replace(shapes, epochs=epochs or known.epochs))
 
@@ -295,6 +303,27 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
                 "as an argument of fit as well. Leave it out there, or fix it: "
                 f"builders.{self.family}({name}={value!r})."
             )
+
+
+def _warn_of_large_numbers(data: TrainingData) -> None:
+    """Tell why a network is about to learn badly, and what helps."""
+    sizes = np.sqrt(np.mean(np.square(data.x, dtype=float), axis=0))
+    largest = sizes.max(initial=0.0)
+    if largest <= _LARGE:
+        return
+    where, fix = "x has numbers", "Divide them first, pixels by 255."
+    if sizes.ndim == 1:
+        names = data.feature_names or range(len(sizes))
+        where = f"column {shown(names[int(sizes.argmax())])} has numbers"
+        fix = (
+            "Pass preprocessor=StandardScaler(), which every fold fits to its own rows."
+        )
+    warnings.warn(
+        "A network learns well from numbers that are about as large as 1, but "
+        f"{where} around {largest:.3g} (root mean square). {fix}",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def shapes_of(data: TrainingData) -> Shapes:

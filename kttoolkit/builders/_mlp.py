@@ -20,8 +20,9 @@ def mlp(
     """Return a builder of dense networks, the first thing to try on a table.
 
     Inputs of more than one axis are flattened. Scale the columns of a table
-    (`preprocessor=StandardScaler()`). What is neither searched nor fixed has its
-    default: two layers of 64 units, ReLU, He's initial weights, Adam at 0.001.
+    (`preprocessor=StandardScaler()`): a warning names the largest if you do not. What
+    is neither searched nor fixed has its default: two layers of 64 units, ReLU, He's
+    initial weights, Adam at 0.001.
 
     Args:
         task: "auto", "classification" or "regression".
@@ -45,7 +46,10 @@ def mlp(
         >>> import kttoolkit
         >>> builder = kttoolkit.builders.mlp(tune="standard", activation="tanh")
         >>> wine = kttoolkit.datasets.load("wine")
-        >>> kttoolkit.tune(builder, wine.x, wine.y, cv=5)  # doctest: +SKIP
+        >>> scaler = sklearn.preprocessing.StandardScaler()  # doctest: +SKIP
+        >>> kttoolkit.tune(  # doctest: +SKIP
+        ...     builder, wine.x, wine.y, cv=5, preprocessor=scaler
+        ... )
     """
     return MLP(task=task, tune=tune, fixed=fixed, max_units=max_units)
 
@@ -77,7 +81,10 @@ def linear(
         >>> import kttoolkit
         >>> builder = kttoolkit.builders.linear()
         >>> boston = kttoolkit.datasets.load("boston_housing")
-        >>> kttoolkit.tune(builder, boston.x, boston.y)  # doctest: +SKIP
+        >>> scaler = sklearn.preprocessing.StandardScaler()  # doctest: +SKIP
+        >>> kttoolkit.tune(  # doctest: +SKIP
+        ...     builder, boston.x, boston.y, preprocessor=scaler
+        ... )
     """
     return Linear(task=task, tune=tune, fixed=fixed)
 
@@ -86,6 +93,7 @@ class MLP(Builder):
     """Dense layers; see `mlp`."""
 
     family: ClassVar[str] = "mlp"
+    wants_scaled: ClassVar[bool] = True
     levels: ClassVar[Levels] = {
         "essential": ("learning_rate",),
         "standard": ("momentum", "betas", "units", "batch_size"),
@@ -110,6 +118,7 @@ class Linear(Builder):
     """The last layer alone; see `linear`."""
 
     family: ClassVar[str] = "linear"
+    wants_scaled: ClassVar[bool] = True
     regularizes_head: ClassVar[bool] = True
     levels: ClassVar[Levels] = {
         "essential": ("learning_rate",),
