@@ -1,5 +1,8 @@
 """The stacked engine against the reference: every fold, every epoch."""
 
+import gc
+import weakref
+
 import keras
 import keras_tuner
 import numpy as np
@@ -145,6 +148,22 @@ def test_a_second_trial_traces_nothing():
         optimizer = lambda rate=rate: keras.optimizers.Adam(rate)  # noqa: E731
         assert_same(dense(optimizer=optimizer), rtol=1e-3, fit={"batch_size": size})
     assert PROGRAMS.traces == before + 2
+
+
+def test_what_is_kept_holds_nothing_of_a_trial():
+    """The stack has an optimizer of its own; those of the folds go."""
+    PROGRAMS.clear()
+    built, make = [], dense(keras.layers.Dropout(0.3))
+
+    def build():
+        model = make()
+        built.append(weakref.ref(model.optimizer))
+        return model
+
+    fits_of("stacked", build)
+    gc.collect()
+    assert len(built) > 2
+    assert sum(one() is not None for one in built) <= 1
 
 
 def test_weights_of_the_best_epoch_are_kept(tmp_path):

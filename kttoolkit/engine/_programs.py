@@ -46,8 +46,8 @@ class Programs:
         self.traces = 0
         self._n_dropped = 0
         self._kept: OrderedDict[Any, Any] = OrderedDict()
-        # Forms whose numbers have to be burnt in.
-        self._rigid: set[Any] = set()
+        # Hashes of forms whose numbers have to be burnt in.
+        self._rigid: set[int] = set()
 
     def find(
         self,
@@ -126,12 +126,13 @@ class Programs:
     def _given_numbers(self, wanted: _Wanted, form: Any) -> Program | None:
         """Make a program for all numbers, when one form is wanted a second time."""
         known = {key[:2] for key in self._kept}
-        if form not in known or form in self._rigid or not may_be_given(wanted.model):
+        is_rigid = hash(form) in self._rigid
+        if form not in known or is_rigid or not may_be_given(wanted.model):
             return None
         try:
             return self._made(wanted, given=True)
         except RefusedError:
-            self._rigid.add(form)
+            self._rigid.add(hash(form))
             return None
 
     def _made(self, wanted: _Wanted, *, given: bool = False) -> Program:
