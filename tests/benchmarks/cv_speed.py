@@ -65,6 +65,12 @@ class Problem:
 
 
 RATES = [float(rate) for rate in np.geomspace(1e-4, 1e-2, 20)]
+NUMBERS = {
+    "rate": RATES,
+    "beta": [float(1 - rest) for rest in np.geomspace(0.01, 0.2, 20)],
+    "dropout": [float(share) for share in np.linspace(0.05, 0.5, 20)],
+    "l2": [float(factor) for factor in np.geomspace(1e-6, 1e-2, 20)],
+}
 
 
 def mlp(shape: tuple[int, ...], outputs: int, task: str) -> Any:
@@ -79,7 +85,22 @@ def mlp(shape: tuple[int, ...], outputs: int, task: str) -> Any:
     return build
 
 
-def compiled(layers: list[Any], outputs: int, task: str, rate: float) -> Any:
+def regularized(rate: float, beta: float, dropout: float, l2: float) -> Any:
+    """Three equal hidden layers, whose settings differ in numbers alone."""
+    import keras
+
+    def hidden() -> list[Any]:
+        penalty = keras.regularizers.L2(l2)
+        dense = keras.layers.Dense(64, activation="relu", kernel_regularizer=penalty)
+        return [dense, keras.layers.Dropout(dropout)]
+
+    body = [keras.Input((8,)), *hidden(), *hidden(), *hidden()]
+    return compiled(body, 1, "classification", rate, beta_1=beta)
+
+
+def compiled(
+    layers: list[Any], outputs: int, task: str, rate: float, **adam: float
+) -> Any:
     """Add the output that a task needs, and compile."""
     import keras
 
@@ -90,7 +111,7 @@ def compiled(layers: list[Any], outputs: int, task: str, rate: float) -> Any:
     }[task, outputs == 1]  # fmt: skip
     head = keras.layers.Dense(outputs, activation=activation)
     model = keras.Sequential([*layers, head])
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=metrics)
+    model.compile(keras.optimizers.Adam(rate, **adam), loss, metrics=metrics)
     return model
 
 
@@ -134,11 +155,12 @@ def problem(name: str) -> Problem:
                 x.reshape(-1, 8, 8), y, lstm, {"units": [16, 32], "rate": RATES}, 5
             )
         return Problem(x, y, mlp((64,), 10, "classification"), space)
-    if name == "pima_mlp":
+    if name in {"pima_mlp", "pima_numbers"}:
         data = datasets.load("pima_diabetes")
         x = StandardScaler().fit_transform(data.x).astype("float32")
         y = (np.asarray(data.y) == data.y.max()).astype("int64")
-        return Problem(x, y, mlp((8,), 1, "classification"), space)
+        wide = (mlp((8,), 1, "classification"), space)
+        return Problem(x, y, *((regularized, NUMBERS) if "numbers" in name else wide))
     if name == "boston_mlp":
         data = datasets.load("boston_housing")
         x = StandardScaler().fit_transform(data.x).astype("float32")
@@ -151,7 +173,9 @@ def problem(name: str) -> Problem:
     return Problem(x, np.asarray(data.y), cnn, {"units": [8, 16], "rate": RATES}, 3)
 
 
-PROBLEMS = ("digits_mlp", "pima_mlp", "boston_mlp", "fashion_cnn", "lstm")
+PROBLEMS = (
+    "digits_mlp", "pima_mlp", "pima_numbers", "boston_mlp", "fashion_cnn", "lstm",
+)  # fmt: skip
 
 
 def folds(task: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
