@@ -1,5 +1,6 @@
 """The reference engine computes what a plain loop of `model.fit` computes."""
 
+import gc
 import pickle
 
 import keras
@@ -283,3 +284,22 @@ def test_keras_lists_what_saving_skips_once(tmp_path):
     for name in ("one", "two"):
         save(model, tmp_path / f"{name}.weights.h5", optimizer=False)
     assert get_attr_skipset("Layer") is get_attr_skipset("Layer")
+
+
+@pytest.mark.parametrize(("mine", "meanwhile"), [(700, 50_000), (0, 0), (10**6, 10**6)])
+def test_garbage_is_looked_for_rarely_while_a_trial_trains(problem, mine, meanwhile):
+    """What Python is told is put back; who looks never, or more rarely, is left to."""
+    seen, held = [], gc.get_threshold()
+
+    class Watching(Model):
+        def build(self, hp):
+            seen.append(gc.get_threshold()[0])
+            return super().build(hp)
+
+    try:
+        gc.set_threshold(mine, 10, 10)
+        run(problem, Watching(), fit_kwargs={"epochs": 1})
+        assert gc.get_threshold() == (mine, 10, 10)
+    finally:
+        gc.set_threshold(*held)
+    assert set(seen) == {meanwhile}
