@@ -136,7 +136,7 @@ def _as_factory(request: Request) -> ModelFactory:
     ):
         raise SearchSpaceError(
             "build must be a function hp -> compiled keras.Model or a "
-            f"keras_tuner.HyperModel instance, but got {build!r}."
+            f"keras_tuner.HyperModel instance, but got {shown(build)}."
         )
     if not isinstance(build, keras_tuner.HyperModel):
         build = _FunctionModel(build)
@@ -252,8 +252,9 @@ def _pose_stream(
     for name, value in unusable.items():
         if value is not None:
             raise CrossValidationError(
-                f"{name} needs rows that can be indexed, but got {name}={value!r} and "
-                f"x of type {kind}. Pass arrays, or do it in the stream (x.map)."
+                f"{name} needs rows that can be indexed, but got "
+                f"{name}={shown(value)} and x of type {kind}. Pass arrays, or do it in "
+                "the stream (x.map)."
             )
     if model is None:
         raise SearchSpaceError(
@@ -331,8 +332,8 @@ def _as_objective(
         if part.name not in known and not may_add:
             raise ObjectiveError(
                 "The objective must be among what the model reports, but "
-                f"objective={part.name!r} is not in {known}. Compile the model with "
-                "that metric, or choose one of these."
+                f"objective={shown(part.name)} is not in {known}. Compile the model "
+                "with that metric, or choose one of these."
             )
     return objective
 

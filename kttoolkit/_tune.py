@@ -6,7 +6,6 @@ import difflib
 import inspect
 import io
 import secrets
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -181,6 +180,7 @@ def tune(
         OF_A_SEARCH,
     )  # fmt: skip
     tuner, tuner_options = _as_tuner(tuner, tuner_options)
+    _check_max_trials(tuner, asked["max_trials"])
     seed, batch_size, fit_kwargs = map(asked.get, ("seed", "batch_size", "fit_kwargs"))
     budgets = {
         "max_trials": asked["max_trials"],
@@ -291,6 +291,23 @@ def _as_tuner(tuner: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]
     return tuner, checked_together(checked(options, {**OF_A_SEARCH, **rules}))
 
 
+def _check_max_trials(tuner: Any, given: int | None) -> None:
+    """Refuse a number of trials that would count for nothing."""
+    if given is None:
+        return
+    if isinstance(tuner, keras_tuner.Oracle):
+        raise SearchError(
+            f"An Oracle has its own max_trials, but got max_trials={given} beside a "
+            f"{type(tuner).__name__} with max_trials={shown(tuner.max_trials)}. Pass "
+            "it to the Oracle."
+        )
+    if "max_trials" not in arguments_of(tuner):
+        raise SearchError(
+            f"{tuner.__name__} tries a fixed number of trials, but got "
+            f"max_trials={given}. Leave it out."
+        )
+
+
 def _make_tuner(
     tuner: Any,
     problem: Problem,
@@ -307,14 +324,10 @@ def _make_tuner(
             search.search_seed = seed
             return search
         takes = arguments_of(tuner)
+        limits: dict[str, int | None]
         limits = {k: v for k, v in budgets.items() if k in takes and v is not None}
-        if budgets["max_trials"] is not None and "max_trials" not in takes:
-            raise SearchError(
-                f"{tuner.__name__} tries a fixed number of trials, but got "
-                f"max_trials={budgets['max_trials']}. Leave it out."
-            )
         _check_options(tuner, options, takes)
-        limits["max_consecutive_failed_trials"] = sys.maxsize
+        limits["max_consecutive_failed_trials"] = None
         defaults = getattr(tuner, "tune_options", {})
         options = {**defaults, **limits, **options}
         return tuner(build, problem.objective, seed=seed, **options)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -174,6 +175,13 @@ def _file_name(name: str, value: Any) -> str:
     return str(value)
 
 
+def _path(name: str, value: Any) -> Any:
+    is_path = isinstance(value, str | os.PathLike)
+    if not is_path or not is_text(path := os.fspath(value)) or "\0" in path:
+        raise _refused(f"{name} must be the path of a folder", value)
+    return value
+
+
 def _callbacks(name: str, value: Any) -> tuple[Any, ...]:
     from keras.callbacks import Callback  # noqa: PLC0415
 
@@ -187,7 +195,7 @@ def _callbacks(name: str, value: Any) -> tuple[Any, ...]:
 def _optimizer(name: str, value: Any) -> Any:
     from keras import optimizers  # noqa: PLC0415
 
-    if isinstance(value, str):
+    if isinstance(value, str | dict):
         _named_by_keras(name, value, optimizers.get)
     elif not isinstance(value, optimizers.Optimizer):
         raise _refused(f"{name} must be a name or an optimizer of Keras", value)
@@ -214,10 +222,10 @@ def _metrics(name: str, value: Any) -> Any:
     return value
 
 
-def _named_by_keras(name: str, value: str, get: Callable[[str], Any]) -> None:
+def _named_by_keras(name: str, value: Any, get: Callable[[Any], Any]) -> None:
     try:
         get(value)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise _refused(f"{name} must be a name that Keras knows", value) from error
 
 
@@ -287,9 +295,26 @@ OF_OUR_TUNERS: dict[str, Rule] = {
     "factor": whole(2),
     # None and 0 are endless ones.
     "hyperband_iterations": maybe(whole(0)),
-    "num_initial_points": maybe(whole()),
+    # Keras Tuner takes 0 for its default, too.
+    "num_initial_points": maybe(whole(0)),
     "alpha": lambda name, value: number(name, positive(name, value)),
     "beta": number,
     "rounds": whole(),
     "keep": number,
+    "max_combinations": maybe(whole()),
+}
+# Of a tuner or an oracle that is made without `tune`, as Keras Tuner takes them: None
+# and 0 are no limit, and there is no default that `tune` would find.
+OF_A_TUNER: dict[str, Rule] = {
+    **OF_A_SEARCH,
+    **OF_OUR_TUNERS,
+    "max_trials": maybe(whole(0)),
+    "max_epochs": whole(),
+    "max_model_size": maybe(whole(0)),
+    # How few there may be, its oracle says beside max_trials.
+    "rounds": whole(0),
+    "max_consecutive_failed_trials": maybe(whole()),
+    "seed": maybe(whole(0, 64)),
+    "directory": maybe(_path),
+    "project_name": maybe(_path),
 }

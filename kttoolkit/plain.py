@@ -92,7 +92,10 @@ def shown(value: Any) -> str:
         text = visible(repr(value))
     # Of numbers with thousands of digits Python writes no text, nor of deep nesting.
     except (ValueError, RecursionError):
-        return f"a {type(value).__name__} that is too large to be shown"
+        return f"a {visible(type(value).__name__)} that is too large to be shown"
+    # What others wrote may do anything.
+    except Exception:
+        return f"a {visible(type(value).__name__)} that cannot be shown"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from kttoolkit.exceptions import NonFiniteScoreError, ObjectiveError
+from kttoolkit.plain import one_of, shown
 
 EpochSelection = Literal["per_fold", "common"]
 EPOCH_SELECTIONS: tuple[EpochSelection, ...] = ("per_fold", "common")
@@ -143,7 +144,7 @@ def direction_of(metric: str) -> Literal["min", "max"]:
             return direction  # type: ignore[return-value]
     raise ObjectiveError(
         "Could not infer optimization direction (max or min) from the name of "
-        f"objective={metric!r}. Pass keras_tuner.Objective({metric!r}, "
+        f"objective={shown(metric)}. Pass keras_tuner.Objective({shown(metric)}, "
         'direction="max") or direction="min".'
     )
 
@@ -244,10 +245,10 @@ def aggregate(
         G. C. Cawley and N. L. C. Talbot, "On over-fitting in model selection
         and subsequent selection bias in performance evaluation", JMLR 11, 2010.
     """
-    if epoch_selection not in EPOCH_SELECTIONS:
+    if not one_of(*EPOCH_SELECTIONS)(epoch_selection):
         raise ObjectiveError(
             f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
-            f"{epoch_selection!r}."
+            f"{shown(epoch_selection)}."
         )
     if not fits:
         raise ObjectiveError(
@@ -277,7 +278,7 @@ def _curve(fit: FoldFit, name: str) -> tuple[float, ...]:
     if name not in fit.history:
         raise ObjectiveError(
             "The objective must be among what the model reports, but "
-            f"objective={name!r} is not in {sorted(fit.history)}."
+            f"objective={shown(name)} is not in {sorted(fit.history)}."
         )
     return fit.history[name]
 

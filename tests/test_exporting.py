@@ -29,6 +29,8 @@ from kttoolkit.exceptions import (
     ResultError,
 )
 from kttoolkit.exporting._folder import INFO_FILE, MODEL_FILE, PREPROCESSOR_FILE
+from kttoolkit.exporting._rows import RowForm
+from kttoolkit.exporting._serve import ServedModel
 from kttoolkit.exporting._sklearn import TransformerWriter
 
 L = keras.layers
@@ -204,6 +206,19 @@ def test_the_setting_is_code_without_a_build_function():
 
 
 # -- a model that serves -----------------------------------------------------
+
+
+def test_names_of_a_served_model_stay_text():
+    """Task and classes are read from a file, and shown in a terminal."""
+    rows = RowForm("\x1b[31mred", ("\x1b]52;c;cm0\x07", "\u202egpj", "x" * 999))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    served = ServedModel(model, None, rows)
+    shown = repr(served)
+    assert shown.startswith(r"<ServedModel \x1b[31mred, classes ['\x1b]52;c;cm0\x07', ")
+    assert shown.isprintable()
+    assert len(shown) < 200
+    with pytest.raises(DataError, match=r"but the task is '\\x1b\[31mred'"):
+        served.predict_proba([[0.0]])
 
 
 def test_a_binary_model_serves_what_it_was_trained_on(binary, tmp_path):

@@ -7,6 +7,7 @@ import datetime as dt
 import decimal
 import fractions
 import io
+import itertools
 import re
 import types
 import warnings
@@ -28,7 +29,7 @@ from kttoolkit import builders, cli, space
 from kttoolkit.comparison import paired_difference, signed_rank
 from kttoolkit.cv import as_folds, split_off_test
 from kttoolkit.data import as_training_data
-from kttoolkit.exceptions import KttoolkitError
+from kttoolkit.exceptions import CrossValidationError, KttoolkitError
 from kttoolkit.importance import Importance
 from kttoolkit.ranges import ranges_of
 from kttoolkit.results import Study, TrialRecord, TuneResult
@@ -266,6 +267,7 @@ CVS = st.one_of(
             StratifiedKFold(3),
             GroupKFold(2), ShuffleSplit(2), np.zeros((2, 2)), object(), 10**30,
             [([0.5], [1])], [(None, None)], "", float("nan"), {1: 2}, b"5", iter([]),
+            np.array(3), np.array("x"), itertools.count(),
         ]
     ),
 )  # fmt: skip
@@ -600,3 +602,71 @@ def test_a_report_holds_no_control_characters(tmp_path):
         page = path.read_text("utf-8")
         assert "<script>alert" not in page
         assert not CONTROL.search(page), (name, CONTROL.findall(page))
+
+
+class Silent:
+    """Its text is an error, and so is what it yields."""
+
+    def __repr__(self):
+        raise RuntimeError("\x1b[31m")
+
+    def split(self, *args):
+        raise KeyError("\x1b[31m")
+
+
+def failing():
+    yield [0, 1], [2]
+    raise OSError("\x1b[31m")
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (np.array(3), r"index pairs, but got array\(3\) \(TypeError: iteration over"),
+        (itertools.count(), r"must yield \(train, test\) index pairs, but got 0"),
+        (itertools.repeat(([0], [1])), "no more than 100,000 folds, but repeat"),
+        (failing(), r"index pairs, but got .* \(OSError: \\x1b\[31m\)"),
+        (Silent(), r"a Silent that cannot be shown cannot cut 4 rows: '.*x1b\[31m'"),
+        ([Silent()], "index pairs, but got a Silent that cannot be shown"),
+        (-(10**5000), "at least 2 folds, but got cv=a int that is too large to be"),
+        (10**5000, "must hold, but got n_splits=a int that is too large to be shown"),
+    ],
+    ids=map(str, range(8)),
+)
+def test_folds_that_never_end_or_fail_are_refused(cv, message):
+    """Whatever a user's own splitter raises, and however it shows itself."""
+    data = as_training_data(np.zeros((4, 1)), [1.0, 2.0, 3.0, 4.0])
+    with pytest.raises(CrossValidationError, match=message) as caught:
+        as_folds(cv, data, seed=0)
+    assert not CONTROL.search(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda value: kttoolkit.trackers.as_trackers(value),
+        lambda value: kttoolkit.trackers.as_trackers([value]),
+        lambda value: kttoolkit.tuners.get(value),
+        lambda value: builders.mlp(units=3, tune=[value]),
+        lambda value: builders.mlp(units=3, tune=value),
+        lambda value: space.loss(kttoolkit.HyperParameters(), task=value),
+        lambda value: space.integer(
+            kttoolkit.HyperParameters(),
+            name="a",
+            min_value=1,
+            max_value=3,
+            sampling=value,
+        ),
+        lambda value: kttoolkit.methods.cross_validate(None, [[0.0]], epochs=value),
+        lambda value: kttoolkit.methods.cross_validate(None, [[0.0]], epoch=value),
+        lambda value: named("x").export("t.csv", table=value),
+        lambda value: named("x").plot.curves(metric=value),
+    ],
+)
+@pytest.mark.parametrize("value", ["\x1b[31mred\u202e", "\x07" * 10_000])
+def test_what_is_refused_is_shown_as_text(ask, value):
+    """An error that is printed does nothing to a terminal, and fills none."""
+    with pytest.raises(KttoolkitError, match=r"\\x(1b|07)") as caught:
+        ask(value)
+    assert not CONTROL.search(str(caught.value))
+    assert len(str(caught.value)) < 600

@@ -20,7 +20,7 @@ from kttoolkit.exceptions import (
     SearchError,
     StudyFolderError,
 )
-from kttoolkit.options import OF_A_SEARCH, OF_OUR_TUNERS
+from kttoolkit.options import OF_A_SEARCH, OF_A_TUNER, OF_OUR_TUNERS, arguments_of
 
 X = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)
@@ -113,7 +113,7 @@ SOUND = {
     "allow_new_entries": is_bool,
     "distribution_strategy": lambda v: hasattr(v, "scope"),
     "tuner_id": lambda v: isinstance(v, str) and "/" not in v,
-    "optimizer": lambda v: isinstance(v, str | keras.Optimizer),
+    "optimizer": lambda v: isinstance(v, str | dict | keras.Optimizer),
     "loss": lambda v: callable(v) or isinstance(v, str | list | tuple | dict),
     "metrics": lambda v: is_list(v) or isinstance(v, dict),
     "objective": lambda v: isinstance(v, str | list | keras_tuner.Objective),
@@ -132,11 +132,12 @@ SOUND = {
 TUNED = {
     "factor": ("hyperband", whole(2)),
     "hyperband_iterations": ("hyperband", whole(0)),
-    "num_initial_points": ("bayesian", whole()),
+    "num_initial_points": ("bayesian", whole(0)),
     "alpha": ("bayesian", number()),
     "beta": ("bayesian", number(-float("inf"))),
     "rounds": ("coarse_to_fine", whole()),
     "keep": ("coarse_to_fine", number(0, 1)),
+    "max_combinations": ("grid", whole()),
     "settings": ("manual", is_list),
 }
 LIKELY = {
@@ -313,3 +314,152 @@ def test_what_is_refused_is_shown_and_does_nothing(ask, name):
     with pytest.raises(KttoolkitError, match=r"\\x1b\[31mred\\x07") as caught:
         ask(**{name: Loud()})
     assert not CONTROL.search(str(caught.value))
+
+
+# -- tuners that are made without `tune` ---
+
+OURS = {
+    "random": kttoolkit.RandomSearch,
+    "bayesian": kttoolkit.BayesianOptimization,
+    "hyperband": kttoolkit.Hyperband,
+    "grid": kttoolkit.GridSearch,
+    "coarse_to_fine": kttoolkit.CoarseToFine,
+    "manual": kttoolkit.ManualSearch,
+}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make a tuner over a model of one hyperparameter, which is built but once."""
+    kept = compiled()
+
+    def build(hp):
+        hp.Int("units", 1, 4)
+        return kept
+
+    def made(tuner, **options):
+        more = {"settings": [{"units": 1}]} if tuner == "manual" else {}
+        given_ = {"directory": tmp_path, "project_name": "p", **more, **options}
+        return OURS[tuner](**{"hypermodel": build, "objective": "val_loss", **given_})
+
+    return made
+
+
+def taken(tuner):
+    """Return the arguments of a tuner that have a rule."""
+    return sorted(arguments_of(OURS[tuner]) & OF_A_TUNER.keys())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_arguments_of_a_tuner_follow_the_rules_of_a_search(make, tmp_path, name):
+    """Whatever is wrong is said by us, and a folder that is there is left as it is."""
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "kept.txt").write_text("kept")
+    wrong = {argument: Loud() for argument in taken(name)}
+    more = {"callbacks": [], "max_trails": 3, "objective": Loud(), "parallel": 10**400}
+    for argument, value in {**wrong, **more}.items():
+        asked = {"overwrite": True, argument: value}
+        with pytest.raises(KttoolkitError, match=f"{argument}|objective") as caught:
+            make(name, **asked)
+        assert not CONTROL.search(str(caught.value))
+    assert (tmp_path / "p" / "kept.txt").exists()
+
+
+WRONG_OF_TUNERS = [
+    ({"timeout": "x"}, "timeout > 0 must hold, but got 'x'"),
+    ({"timeout": 10**400}, "timeout > 0 must hold, but got 1000"),
+    ({"max_trials": 2.5}, "max_trials must be a whole number >= 0, but got 2.5"),
+    ({"max_trials": -1}, "max_trials must be a whole number >= 0, but got -1"),
+    ({"overwrite": "no"}, "overwrite must be True or False, but got 'no'"),
+    ({"tuner_id": "../x"}, "tuner_id must be the name of one file, no path, but got"),
+    ({"seed": -1}, "seed must be a whole number >= 0, but got -1"),
+    ({"engine": {}}, "engine must be text, but got {}"),
+    ({"engine": "warp"}, "engine must be one of .* but got 'warp'"),
+    ({"epoch_selection": np.zeros(2)}, "epoch_selection must be text"),
+    ({"keep_checkpoints": {}}, 'keep_checkpoints must be "all", "none"'),
+    ({"keep_checkpoints": np.zeros(2)}, 'keep_checkpoints must be "all", "none"'),
+    ({"max_total_epochs": []}, r"max_total_epochs > 0 must hold, but got \[\]"),
+    ({"executions_per_trial": 0}, "executions_per_trial must be a whole number >= 1"),
+    ({"parallel": 10**400}, r"parallel must be .* <= 10,000 .* but got 1000.*\.{3}"),
+    ({"parallel": 10**5000}, "parallel must be .* but got a int that is too large"),
+    ({"directory": 3}, "directory must be the path of a folder, but got 3"),
+    ({"project_name": "a\0"}, r"project_name must be the path .* got 'a\\x00'"),
+    ({"objective": 3}, "objective must be a metric name, .* but got 3"),
+    ({"hypermodel": 3}, "hypermodel must be a build function or a HyperModel, but"),
+    ({"callbacks": []}, r"must be those of a tuner, but got \['callbacks'\]. Those of"),
+]
+
+
+@pytest.mark.parametrize(("asked", "message"), WRONG_OF_TUNERS)
+def test_wrong_arguments_of_a_tuner_are_refused(make, tmp_path, asked, message):
+    """Each was once an error of Python, NumPy or Keras, or was taken and lost later."""
+    with pytest.raises(KttoolkitError, match=message):
+        make("random", **asked)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("tuner", "asked", "message"),
+    [
+        ("hyperband", {"max_epochs": None}, "max_epochs must be a whole number >= 1"),
+        ("hyperband", {"max_trials": "x"}, "max_trials must be a whole number >= 0"),
+        ("hyperband", {"factor": 1}, "factor must be a whole number >= 2, but got 1"),
+        ("grid", {"max_combinations": "x"}, "max_combinations must be a whole number"),
+        ("coarse_to_fine", {"rounds": "x"}, "rounds must be a whole number >= 0"),
+        ("coarse_to_fine", {"max_trials": None}, "needs two trials or more, but got"),
+        ("manual", {"settings": 3}, "needs a list of dictionaries .* but got 3"),
+    ],
+)
+def test_arguments_of_one_tuner_are_refused(make, tuner, asked, message):
+    """They were once errors of Python."""
+    with pytest.raises(KttoolkitError, match=message):
+        make(tuner, **asked)
+
+
+def test_an_oracle_follows_the_rules_of_a_tuner():
+    """It is made by the user, and a tuner sees no more than what came of it."""
+    with pytest.raises(SearchError, match="max_trials must be a whole number >= 0"):
+        kttoolkit.oracles.RandomSearchOracle("val_loss", max_trials="x")
+    with pytest.raises(SearchError, match="hyperparameters must be given where"):
+        kttoolkit.oracles.GridSearchOracle("val_loss", tune_new_entries=False)
+    with pytest.raises(SearchError, match=r"oracle must be a .* instance, but got 3"):
+        kttoolkit.Tuner(3, len)
+
+
+@pytest.mark.parametrize(
+    ("tuner", "asked"),
+    [
+        ("random", {"max_trials": None, "max_consecutive_failed_trials": None}),
+        ("random", {"max_trials": 0, "max_model_size": 0, "overwrite": np.True_}),
+        ("random", {"max_trials": np.int64(3), "seed": np.int32(2), "tuner_id": "a"}),
+        ("random", {"executions_per_trial": 1.0, "seed": 2**40, "directory": None}),
+        ("random", {"optimizer": {"class_name": "SGD", "config": {}}}),
+        ("bayesian", {"num_initial_points": 0, "beta": np.float32(2), "alpha": 1}),
+        ("hyperband", {"hyperband_iterations": None, "max_epochs": np.float64(4)}),
+        ("hyperband", {"hyperband_iterations": 0, "factor": np.int8(2)}),
+        ("grid", {"max_trials": None, "max_retries_per_trial": np.int64(0)}),
+    ],
+)
+def test_what_keras_tuner_takes_is_taken(make, tmp_path, monkeypatch, tuner, asked):
+    """No limit by None or 0; numbers of NumPy, which are written to the folder."""
+    monkeypatch.chdir(tmp_path)
+    search = make(tuner, **asked)
+    search.save()
+    assert search.oracle.create_trial("tuner0").status == "RUNNING"
+    assert search.oracle.planned_trials() != 0
+
+
+def test_failures_may_have_no_limit(make):
+    """Keras Tuner takes None for that."""
+    search = make("random", max_trials=4, max_consecutive_failed_trials=None, cv=2)
+    search.search(X, Y, epochs="x", verbose=0)
+    assert [t.status for t in search.oracle.trials.values()] == ["FAILED"] * 4
+
+
+def test_an_oracle_has_its_own_number_of_trials(ask, tmp_path):
+    """A second one was once let pass and counted for nothing."""
+    oracle = kttoolkit.oracles.RandomSearchOracle("val_loss", max_trials=2, seed=0)
+    message = "max_trials=5 beside a RandomSearchOracle with max_trials=2. Pass it to"
+    with pytest.raises(SearchError, match=message):
+        ask(tuner=oracle, max_trials=5)
+    assert not list(tmp_path.iterdir())

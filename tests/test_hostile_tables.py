@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +22,11 @@ from kttoolkit.results import Study, TrialRecord, TuneResult
 from kttoolkit.results._space import is_space
 from kttoolkit.scoring import FoldFit
 
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
 BIG = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-# Forests take their time.
+# Forests and pictures take their time.
 COSTLY = settings(BIG, max_examples=max(8, settings().max_examples // 20))
 NAMES = st.sampled_from(["a", "b", "한 <b>", "\x1b[31m", "$x_1", "score", "trial", ""])
 FINITE = st.one_of(
@@ -365,6 +369,101 @@ def test_any_trials_are_told_or_refused(result):
     repr(result).encode()
     for ask in ASKS.values():
         ours(ask, result)
+
+
+# -- pictures ---
+
+# The fonts at hand decide; a box stands for a letter that none of them has.
+ignores_fonts = pytest.mark.filterwarnings("ignore:Glyph .* missing:UserWarning")
+
+
+def draw(result, name):
+    """Draw for good, or find it refused; return the axes."""
+    try:
+        axes = ours(getattr(result.plot, name))
+        for number in plt.get_fignums():
+            plt.figure(number).canvas.draw()
+        return np.ravel(np.array(axes, dtype=object)).tolist()
+    finally:
+        plt.close("all")
+
+
+@ignores_fonts
+@pytest.mark.parametrize("name", FRAMES)
+@settings(COSTLY, deadline=30_000)
+@given(results())
+def test_any_trials_are_drawn_or_refused(name, result):
+    """The drawing half, in which an axis once had no end, or as good as none."""
+    tried()
+    draw(result, name)
+
+
+def searched(scores, entries, settings_, *, tuner="Hyperband", objective="val_loss"):
+    """A search whose trials have every picture: two folds, two epochs, notes."""
+    records = []
+    for k, (score, values) in enumerate(zip(scores, settings_, strict=True)):
+        notes = {"tuner/round": k % 3}
+        if tuner == "Hyperband":
+            notes |= {"tuner/epochs": 2 + k, "tuner/bracket": k}
+        history = {objective: (score, score), objective.removeprefix("val_"): (1, 2)}
+        fits = tuple(FoldFit(s, s, 0, 0, history, 0, 8, 4, 0.5, 7) for s in (0, 1))
+        records.append(
+            TrialRecord(
+                str(k), {**values, **notes}, "completed", seconds=1.0, ended=1e9 + k,
+                objective=objective, metrics={objective: score}, epochs=(2, 2),
+                splits={objective: (score, -score)}, fits=fits,
+            )
+        )  # fmt: skip
+    study = Study(tuner, objective, "min", 0, "KFold(2)", 2)
+    result = TuneResult(Path("studies") / "x", study, tuple(records), {})
+    vars(result)["ranges"] = tuple(ranges_of(entries))
+    return result
+
+
+def entry(kind, name, **config):
+    settled = {"name": name, "conditions": [], "step": None, "sampling": "linear"}
+    return {"class_name": kind, "config": {**settled, **config}}
+
+
+def tuner_of(name):
+    """Return the tuner whose searches have a picture of that name."""
+    return "CoarseToFine" if name == "rounds" else "Hyperband"
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("low", [-1e308, 5e-324])
+def test_the_largest_and_smallest_numbers_are_drawn(name, low):
+    """An axis from one to the other once had infinitely many ticks."""
+    ends = {"min_value": low, "max_value": 1e308, "default": low}
+    scale = "log" if low > 0 else "linear"
+    entries_ = [entry("Float", n, sampling=scale, **ends) for n in ("a", "b")]
+    numbers = [low, 1e308, 0.5, 1.0, 2.0, 1e300]
+    tried_ = [{"a": n, "b": m} for n, m in zip(numbers, numbers[2:] + numbers[:2],
+                                               strict=True)]  # fmt: skip
+    for scores in (numbers, [5e-324, 1e-323] * 3):
+        result = searched(scores, entries_, tried_, tuner=tuner_of(name))
+        assert draw(result, name)[0].has_data()
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_no_more_is_named_than_there_is_room_for(name):
+    """A thousand choices, of brackets, of values of a fine step; long names."""
+    many = [f"choice {k}" * 20 for k in range(1000)]
+    entries_ = [
+        entry("Choice", "x" * 10_000, values=many, default=many[0], ordered=False),
+        entry("Float", "$y_1$" * 99, min_value=1e-6, max_value=1.0, default=1.0,
+              step=1.000001, sampling="log"),
+    ]  # fmt: skip
+    rates = np.geomspace(1e-6, 1, len(many)).tolist()
+    tried_ = [{"x" * 10_000: a, "$y_1$" * 99: b}
+              for a, b in zip(many, rates, strict=True)]  # fmt: skip
+    result = searched(
+        rates, entries_, tried_, tuner=tuner_of(name), objective="val_" + "$" * 9999
+    )
+    axes = draw(result, name)
+    assert len(axes) <= 12
+    assert all(len(ax.get_xticks()) <= 40 for ax in axes)
+    assert len(axes[0].texts) <= 40
 
 
 def found_in(*values, objective="val_loss", scores=None, **config):

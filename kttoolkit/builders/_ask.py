@@ -8,6 +8,7 @@ from typing import Any
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 Levels = Mapping[str, tuple[str, ...]]
 LEVELS = ("essential", "standard", "wide", "all")
@@ -74,23 +75,25 @@ def tuned_names(
     """
     known = [name for names in levels.values() for name in names]
     for name in fixed:
-        _check_name(name, known, f"{name}={fixed[name]!r}")
+        _check_name(name, known, f"{name}={shown(fixed[name])}")
     if isinstance(tune, str) and tune in LEVELS:
         wanted = LEVELS[: LEVELS.index(tune) + 1]
         names = [name for level in wanted for name in levels.get(level, ())]
         return frozenset(names) - frozenset(fixed)
     names = [tune] if isinstance(tune, str) else list(tune)
     for name in names:
-        _check_name(name, [*known, *LEVELS], f"tune={tune!r}")
+        _check_name(name, [*known, *LEVELS], f"tune={shown(tune)}")
         if name in LEVELS:
             raise SearchSpaceError(
                 f"tune is one of {list(LEVELS)}, or a list of hyperparameters, but got "
-                f"tune={tune!r}, which mixes them. Pass tune={name!r} alone, or names."
+                f"tune={shown(tune)}, which mixes them. Pass tune={shown(name)} alone, "
+                "or names."
             )
         if name in fixed:
             raise SearchSpaceError(
-                f"A hyperparameter is searched or fixed, but {name!r} is in "
-                f"tune={tune!r} and {name}={fixed[name]!r} is given. Leave one out."
+                f"A hyperparameter is searched or fixed, but {shown(name)} is in "
+                f"tune={shown(tune)} and {name}={shown(fixed[name])} is given. Leave "
+                "one out."
             )
     return frozenset(names)
 

@@ -9,6 +9,7 @@ import keras
 from kttoolkit import space
 from kttoolkit.builders._ask import Ask
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def hidden_widths(ask: Ask, **bounds: Any) -> tuple[int, ...]:
         if "depth" in ask.tuned:
             raise SearchSpaceError(
                 f"A list of widths says how many layers there are, but got "
-                f"units={fixed!r} while the depth is searched. Pass one number, or "
-                "fix depth= as well."
+                f"units={shown(fixed)} while the depth is searched. Pass one number, "
+                "or fix depth= as well."
             )
         return tuple(fixed)
     depth = ask("depth", space.depth)

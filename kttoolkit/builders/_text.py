@@ -12,6 +12,7 @@ from kttoolkit.builders._base import Builder, Shapes
 from kttoolkit.builders._mlp import MLP
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import one_of, shown
 
 CELLS = ("lstm", "gru", "conv1d")
 _TIMES_SHORTER = 2
@@ -193,8 +194,8 @@ def _cell(hp: keras_tuner.HyperParameters) -> str:
 
 
 def _known_cell(cell: str) -> str:
-    if cell not in _RECURRENT:
-        raise SearchSpaceError(f"cell must be one of {CELLS}, but got {cell!r}.")
+    if not one_of(*_RECURRENT)(cell):
+        raise SearchSpaceError(f"cell must be one of {CELLS}, but got {shown(cell)}.")
     return cell
 
 

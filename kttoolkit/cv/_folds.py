@@ -19,10 +19,12 @@ from sklearn.model_selection import (
 )
 
 from kttoolkit.data import TrainingData
-from kttoolkit.exceptions import CrossValidationError
+from kttoolkit.exceptions import CrossValidationError, KttoolkitError
+from kttoolkit.plain import shown, visible
 
 NAMES = ("stratified", "kfold")
 DEFAULT_SPLITS = 5
+_MOST_FOLDS = 100_000
 DEFAULT_VALIDATION_SPLIT = 0.2
 
 
@@ -120,7 +122,7 @@ def as_folds(
     if validation_split is not None or validation is not None:
         raise CrossValidationError(
             "validation_split and validation_data need cv=None, but got "
-            f"cv={cv!r}: with folds, each fold's own rows are the validation data."
+            f"cv={shown(cv)}: with folds, each fold's own rows are the validation data."
         )
     splitter, description = _as_splitter(cv, data, seed)
     pairs = _cut(splitter, data) if hasattr(splitter, "split") else splitter
@@ -147,8 +149,13 @@ def split_off_test(
         groups go to either side).
 
     Raises:
-        CrossValidationError: if the fraction leaves a side empty.
+        CrossValidationError: if it is no number, or leaves a side empty.
     """
+    if not _is_real(test_size) or isinstance(test_size, bool):
+        raise CrossValidationError(
+            "test_size must leave rows of every class on both sides, as a share or a "
+            f"number of rows, but got {shown(test_size)}."
+        )
     rows = np.arange(data.n_samples)
     units = rows if data.groups is None else np.unique(data.groups)
     stratify = data.labels if data.groups is None else None
@@ -159,7 +166,8 @@ def split_off_test(
     except ValueError as error:
         raise CrossValidationError(
             f"test_size must leave rows of every class on both sides, but got "
-            f"{test_size=} for {data.n_samples} rows: {error}"
+            f"test_size={shown(test_size)} for {data.n_samples} rows: "
+            f"{visible(str(error))}"
         ) from error
     if data.groups is not None:
         kept = rows[np.isin(data.groups, kept)]
@@ -175,14 +183,14 @@ def _holdout(
         if fraction is not None:
             raise CrossValidationError(
                 "Only one of validation_split and validation_data may be given, but "
-                f"got both (validation_split={fraction})."
+                f"got both (validation_split={shown(fraction)})."
             )
         none = np.array([], dtype=int)
         return Folds((Fold(rows, none),), "validation_data", validation)
     fraction = DEFAULT_VALIDATION_SPLIT if fraction is None else fraction
     if not (_is_real(fraction) and 0 < fraction < 1):
         raise CrossValidationError(
-            f"0 < validation_split < 1 must hold, but got {fraction!r}."
+            f"0 < validation_split < 1 must hold, but got {shown(fraction)}."
         )
     cut = int(np.floor(data.n_samples * (1 - fraction)))
     splits = (Fold(rows[:cut], rows[cut:]),)
@@ -203,8 +211,8 @@ def _as_splitter(cv: Any, data: TrainingData, seed: int | None) -> tuple[Any, st
         )
     if isinstance(cv, bool) or (isinstance(cv, int | np.integer) and int(cv) < 2):
         raise CrossValidationError(
-            f"cv must be at least 2 folds, but got cv={cv}. For one hold-out pass "
-            "cv=None with validation_split=0.2 or validation_data."
+            f"cv must be at least 2 folds, but got cv={shown(cv)}. For one hold-out "
+            "pass cv=None with validation_split=0.2 or validation_data."
         )
     if isinstance(cv, int | np.integer):
         kind = "stratified" if data.is_classification else "kfold"
@@ -212,20 +220,29 @@ def _as_splitter(cv: Any, data: TrainingData, seed: int | None) -> tuple[Any, st
     elif isinstance(cv, str):
         if cv not in NAMES:
             raise CrossValidationError(
-                f"cv must be a number, a splitter, or one of {NAMES}, but got {cv!r}."
+                f"cv must be a number, a splitter, or one of {NAMES}, but got "
+                f"{shown(cv)}."
             )
         splitter = _named(cv, DEFAULT_SPLITS, data, seed)
     else:
         splitter = cv
     _check_class_sizes(splitter, data)
     if hasattr(splitter, "split"):
-        return splitter, " ".join(repr(splitter).split())
+        return splitter, _described(splitter)
     if isinstance(splitter, Iterable):
-        return list(splitter), "index pairs"
+        return splitter, "index pairs"
     raise CrossValidationError(
         "cv must be a number, a name, a scikit-learn splitter or an iterable of "
-        f"(train, test) index pairs, but got {cv!r} of type {type(cv).__name__}."
+        f"(train, test) index pairs, but got {shown(cv)} of type {type(cv).__name__}."
     )
+
+
+def _described(splitter: Any) -> str:
+    try:
+        return " ".join(repr(splitter).split())
+    # Of a user's own splitter.
+    except Exception:
+        return shown(splitter)
 
 
 def _named(
@@ -236,7 +253,7 @@ def _named(
 ) -> KFold | StratifiedKFold:
     if n_splits > data.n_samples:
         raise CrossValidationError(
-            f"n_splits <= n_samples must hold, but got {n_splits=}, "
+            f"n_splits <= n_samples must hold, but got n_splits={shown(n_splits)}, "
             f"n_samples={data.n_samples}. The largest that works is {data.n_samples}."
         )
     if kind == "kfold":
@@ -268,7 +285,7 @@ def _check_class_sizes(splitter: Any, data: TrainingData) -> None:
     )
     raise CrossValidationError(
         "n_splits <= members of the smallest class must hold for stratified folds, "
-        f"but got {n_splits=} and class {name!r} has {smallest}. {way_out}"
+        f"but got {n_splits=} and class {shown(name)} has {smallest}. {way_out}"
     )
 
 
@@ -283,9 +300,12 @@ def _cut(splitter: Any, data: TrainingData) -> list[Any]:
     rows = data.x if is_table else np.zeros((data.n_samples, 1))
     try:
         return list(splitter.split(rows, target, data.groups))
-    except (ValueError, TypeError) as error:
+    except KttoolkitError:
+        raise
+    # A splitter of the user's own may fail of anything.
+    except Exception as error:
         raise CrossValidationError(
-            f"{splitter!r} cannot cut {data.n_samples} rows: {error}"
+            f"{shown(splitter)} cannot cut {data.n_samples} rows: {visible(str(error))}"
         ) from error
 
 
@@ -294,19 +314,33 @@ def _plain_target(data: TrainingData) -> Any:
 
 
 def _as_splits(pairs: Iterable[Any], n_samples: int) -> tuple[Fold, ...]:
-    splits: list[Fold] = []
-    for pair in pairs:
-        try:
-            train, test = map(np.asarray, pair)
-        except (TypeError, ValueError) as error:
-            raise CrossValidationError(
-                "cv as an iterable must yield (train, test) index pairs, but got "
-                f"{pair!r}."
-            ) from error
-        splits.append(Fold(_as_rows(train, n_samples), _as_rows(test, n_samples)))
+    splits = [
+        Fold(*(_as_rows(part, n_samples) for part in pair)) for pair in _pairs(pairs)
+    ]
     if not splits:
         raise CrossValidationError("cv must yield at least one fold, but got none.")
     return tuple(splits)
+
+
+def _pairs(cv: Iterable[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what an iterable yields, one that never ends or fails refused."""
+    pair: Any = cv
+    try:
+        for number, pair in enumerate(cv, start=1):
+            train, test = map(np.asarray, pair)
+            if number > _MOST_FOLDS:
+                raise CrossValidationError(
+                    f"cv must yield no more than {_MOST_FOLDS:,} folds, but "
+                    f"{shown(cv)} yields others still."
+                )
+            yield train, test
+    except KttoolkitError:
+        raise
+    except Exception as error:
+        raise CrossValidationError(
+            "cv as an iterable must yield (train, test) index pairs, but got "
+            f"{shown(pair)} ({type(error).__name__}: {visible(str(error))})."
+        ) from error
 
 
 def _as_rows(array: np.ndarray, n_samples: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from kttoolkit.cv._folds import Fold, Folds
 from kttoolkit.data import TrainingData, check_finite_inputs
 from kttoolkit.exceptions import DataError
+from kttoolkit.plain import shown
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def as_transformer(preprocessor: Any, hp: Any) -> Any:
     if isinstance(preprocessor, type) or not _is_transformer(preprocessor):
         raise DataError(
             "preprocessor must be a scikit-learn transformer or a function "
-            f"hp -> transformer, but got {preprocessor!r}. Pass an instance, e.g. "
+            f"hp -> transformer, but got {shown(preprocessor)}. Pass an instance, e.g. "
             "StandardScaler()."
         )
     # safe=False: what is no scikit-learn estimator is copied.

@@ -3,6 +3,7 @@
 import math
 import warnings
 from contextlib import suppress
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,6 +14,7 @@ from kttoolkit.engine._measured import fastest
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.exceptions import EngineWarning, SearchError
+from kttoolkit.plain import shown
 from kttoolkit.scoring import FoldFit
 
 
@@ -62,7 +64,7 @@ _ENGINES: dict[str, type[Engine]] = {
 }
 
 
-def choose(name: str) -> Engine:
+def choose(name: Any) -> Engine:
     """Return the engine of that name.
 
     "auto" goes by a table of measurements (`_measured.py`). On processors that is the
@@ -85,7 +87,7 @@ def choose(name: str) -> Engine:
         >>> choose("auto").name
         'auto'
     """
-    if name not in _ENGINES:
+    if not isinstance(name, str) or name not in _ENGINES:
         names = ", ".join(repr(known) for known in _ENGINES)
-        raise SearchError(f"engine must be one of {names}, but got {name!r}.")
+        raise SearchError(f"engine must be one of {names}, but got {shown(name)}.")
     return _ENGINES[name]()

@@ -22,6 +22,7 @@ from kttoolkit.exporting._folder import (
 )
 from kttoolkit.exporting._logits import squashed
 from kttoolkit.exporting._rows import RowForm
+from kttoolkit.plain import shown, visible
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,7 +55,7 @@ class ServedModel:
         if not self.rows.classes:
             raise AttributeError(
                 f"classes_ are those of a classification, but the task is "
-                f"{self.rows.task!r}."
+                f"{shown(self.rows.task)}."
             )
         is_text = isinstance(self.rows.classes[0], str)
         return np.asarray(self.rows.classes, dtype=object if is_text else None)
@@ -117,7 +118,7 @@ class ServedModel:
         if self.rows.task not in {*CLASSIFICATION_TASKS, "multilabel"}:
             raise DataError(
                 "Probabilities are those of classes, but the task is "
-                f"{self.rows.task!r}. Use predict."
+                f"{shown(self.rows.task)}. Use predict."
             )
         outputs = self._outputs(x)
         if self.rows.task == "multilabel":
@@ -135,9 +136,9 @@ class ServedModel:
         return outputs
 
     def __repr__(self) -> str:
-        parts = [self.rows.task]
+        parts = [visible(self.rows.task)]
         if self.rows.classes:
-            parts.append(f"classes {list(self.rows.classes)[:10]}")
+            parts.append(f"classes {shown(list(self.rows.classes)[:10])}")
         if self.rows.feature_names:
             parts.append(f"{len(self.rows.feature_names)} columns")
         if self.preprocessor is not None:
@@ -186,8 +187,8 @@ def load_model(
         fitted_by = info["versions"]["scikit-learn"]
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelFolderError(
-            f"{folder} must hold a model, but its description is damaged: {error!r}. "
-            "Restore it from a copy, or save the model again."
+            f"{folder} must hold a model, but its description is damaged: "
+            f"{shown(error)}. Restore it from a copy, or save the model again."
         ) from error
     preprocessor = None
     if PREPROCESSOR_FILE in info["files"]:

@@ -16,6 +16,8 @@ from kttoolkit.hyperparameters import (
     check_names,
     completed,
 )
+from kttoolkit.options import whole
+from kttoolkit.plain import one_of, shown
 from kttoolkit.scoring import FoldFit, aggregate
 
 
@@ -91,10 +93,9 @@ def cross_validate(
         ... )  # doctest: +SKIP
         >>> scores["test_accuracy"].mean()  # doctest: +SKIP
     """
-    if epoch not in {"last", "best"}:
-        raise SearchError(f"epoch must be 'last' or 'best', but got {epoch!r}.")
-    if isinstance(epochs, bool) or int(epochs) != epochs or epochs < 1:
-        raise SearchError(f"epochs must be a whole number >= 1, but got {epochs!r}.")
+    if not one_of("last", "best")(epoch):
+        raise SearchError(f"epoch must be 'last' or 'best', but got {shown(epoch)}.")
+    epochs = whole()("epochs", epochs)
     fit_kwargs = dict(fit_kwargs or {})
     problem = pose(
         Request(
@@ -106,7 +107,7 @@ def cross_validate(
     if problem.folds is None:
         raise CrossValidationError(
             f"Folds need rows that can be indexed, but got x of type "
-            f"{type(x).__name__} and cv={cv!r}. Pass arrays and a number of folds."
+            f"{type(x).__name__} and cv={shown(cv)}. Pass arrays and a number of folds."
         )
     if batch_size is not None:
         fit_kwargs["batch_size"] = batch_size

@@ -12,7 +12,7 @@ from kttoolkit._tune import tune
 from kttoolkit.cv import Folds, as_folds
 from kttoolkit.data import TrainingData, as_training_data, take
 from kttoolkit.exceptions import CrossValidationError, SearchError
-from kttoolkit.plain import visible
+from kttoolkit.plain import shown, visible
 from kttoolkit.results import TuneResult
 
 
@@ -186,7 +186,7 @@ def _outer_folds(outer: Any, known: TrainingData, seed: int) -> Folds:
     if not known.indexable or outer is None:
         raise CrossValidationError(
             "Nested folds need rows that can be indexed and a number of outer folds, "
-            f"but got x of type {type(known.x).__name__} and outer={outer!r}."
+            f"but got x of type {type(known.x).__name__} and outer={shown(outer)}."
         )
     return as_folds(outer, known, seed=seed)
 
@@ -196,7 +196,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
         if options.get(name) is not None:
             raise SearchError(
                 f"The outer folds say what is set aside, but got "
-                f"{name}={options[name]!r}. Use outer= and inner=."
+                f"{name}={shown(options[name])}. Use outer= and inner=."
             )
 
 
@@ -211,7 +211,8 @@ def _row(
     if name not in metrics:
         raise SearchError(
             f"The objective must be a metric that the model reports when it is "
-            f"evaluated, but {result.study.objective!r} is not among {sorted(metrics)}."
+            f"evaluated, but {shown(result.study.objective)} is not among "
+            f"{sorted(metrics)}."
         )
     return {
         "fold": number,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import keras_tuner
@@ -17,7 +18,7 @@ from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError, SearchError
 from kttoolkit.hyperparameters import HyperParameters, completed
 from kttoolkit.models import StudyTrainer
-from kttoolkit.plain import visible, visible_lines
+from kttoolkit.plain import shown, visible, visible_lines
 from kttoolkit.results import TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate
 
@@ -147,9 +148,10 @@ def retest(
         C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine
         Learning 52, 2003, for the intervals.
     """
-    for name, value in {"top": top, "repeats": repeats}.items():
-        if value < 1:
-            raise SearchError(f"{name} >= 1 must hold, but got {value}.")
+    given: dict[str, Any] = {"top": top, "repeats": repeats}
+    for name, value in given.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise SearchError(f"{name} >= 1 must hold, but got {shown(value)}.")
     trainer = result.trainer
     if not isinstance(trainer, StudyTrainer):
         raise ResultError(

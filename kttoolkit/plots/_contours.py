@@ -16,6 +16,7 @@ from kttoolkit.plots._slice import axes_for, varied_ranges
 from kttoolkit.plots._style import (
     ORANGE,
     completed,
+    drawable,
     place_of,
     set_scale,
     shortened,
@@ -137,7 +138,7 @@ def _pairs(
 
 def _colors(result: TuneResult) -> tuple[BoundaryNorm, Colormap]:
     """Give equal numbers of trials the same colour, dark where the score is good."""
-    scores = [record.score for _, record in completed(result)]
+    scores = drawable([record.score for _, record in completed(result)])
     levels = np.unique(np.quantile(scores, _SHARES))
     if len(levels) < 2:
         levels = levels[0] + np.array([0.0, max(abs(levels[0]), 1.0) * 1e-6])
@@ -156,7 +157,7 @@ def _draw_pair(
 ) -> None:
     x = np.array([place_of(one, value) for value in frame["x"]])
     y = np.array([place_of(other, value) for value in frame["y"]])
-    scores = frame["score"].to_numpy(dtype=float)
+    scores = drawable(frame["score"])
     set_scale(ax, one, list(frame["x"]))
     set_scale(ax, other, list(frame["y"]), axis="y")
     if one.scale in _EVEN and other.scale in _EVEN:
@@ -177,12 +178,14 @@ def _fill(
     cmap: Colormap,
 ) -> None:
     """Interpolate on the hyperparameters' own scales, and draw where they are."""
+    if len(scores) < 4:
+        return
     scaled = [
         np.array([one.to_scale(value) for value in part])
         for one, part in zip(ranges, places, strict=True)
     ]
     spans = [np.ptp(part) for part in scaled]
-    if not all(spans) or len(scores) < 4:
+    if not all(spans):
         return
     x, y = (
         (part - part.min()) / span for part, span in zip(scaled, spans, strict=True)

@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from kttoolkit.exceptions import ObjectiveError, ResultError
-from kttoolkit.plots._style import CYCLE, axes_or_new, best_first, readable, shortened
+from kttoolkit.plain import shown
+from kttoolkit.plots._style import (
+    CYCLE,
+    axes_or_new,
+    best_first,
+    drawable,
+    readable,
+    shortened,
+)
 from kttoolkit.results import TuneResult, worst_of_interest
 from kttoolkit.scoring import direction_of
 
@@ -59,7 +67,9 @@ def curves_frame(
         known = sorted(
             {name for r in result.records for f in r.fits for name in f.history}
         )
-        raise ResultError(f"The metric must be one of {known}, but got {metric!r}.")
+        raise ResultError(
+            f"The metric must be one of {known}, but got {shown(metric)}."
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -89,6 +99,7 @@ def plot_curves(
     """
     metric = metric or result.study.objective
     frame = curves_frame(result, metric=metric, top=top)
+    frame[["mean", "low", "high"]] = drawable(frame[["mean", "low", "high"]])
     ax = axes_or_new(ax)
     for number, (trial, part) in enumerate(frame.groupby("trial", sort=False)):
         color = CYCLE[number % len(CYCLE)]
@@ -100,9 +111,9 @@ def plot_curves(
     folds = int(np.max(frame["n_folds"]))
     direction = _direction(metric, result.study.direction)
     limit = worst_of_interest(frame["mean"], direction)
-    if limit is not None:
+    best = frame["mean"].min() if direction == "min" else frame["mean"].max()
+    if limit is not None and limit != best:
         # The first epochs of a large network tell nothing of the last ones.
-        best = frame["mean"].min() if direction == "min" else frame["mean"].max()
         ax.set_ylim(*sorted((limit, best - 0.05 * (limit - best))))
     ax.set_xlabel("epoch")
     ax.set_ylabel(readable(metric))

@@ -3,12 +3,14 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._style import (
     BLUE,
     GREY,
     ORANGE,
     axes_or_new,
     best_first,
+    drawable,
     legend_above,
     score_label,
     shortened,
@@ -55,6 +57,7 @@ def plot_folds(result: TuneResult, *, top: int = 5, ax: Axes | None = None) -> A
         >>> result.plot.folds(top=5)  # doctest: +SKIP
     """
     frame = folds_frame(result, top=top)
+    frame[["score", "mean"]] = drawable(frame[["score", "mean"]])
     ax = axes_or_new(ax)
     wide = frame.pivot_table(index="split", columns="rank", values="score")
     for _, row in wide.iterrows():
@@ -78,10 +81,14 @@ def plot_folds(result: TuneResult, *, top: int = 5, ax: Axes | None = None) -> A
 
 
 def _draw_intervals(ax: Axes, result: TuneResult, means: pd.DataFrame) -> None:
-    table = result.compare(top=len(means)).iloc[1:]
+    try:
+        table = result.compare(top=len(means)).iloc[1:]
+    except ResultError:
+        # Scores that are not compared, for some diverged or are missing, are seen.
+        return
     sign = 1.0 if result.study.direction == "max" else -1.0
     best = float(means["mean"].iloc[0])
-    ends = best - sign * table[["low", "high"]].to_numpy(dtype=float)
+    ends = best - sign * drawable(table[["low", "high"]])
     ranks = means["rank"].iloc[1:].to_numpy(dtype=float) + 0.12
     ax.vlines(ranks, ends.min(axis=1), ends.max(axis=1), color=ORANGE, linewidth=2,
               label="95 % of the difference to the best")  # fmt: skip

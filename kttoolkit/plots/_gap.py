@@ -5,12 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import shown
 from kttoolkit.plots._style import (
     BLUE,
     GREY,
     ORANGE,
     axes_or_new,
     best_first,
+    drawable,
     legend_above,
     readable,
     shortened,
@@ -45,8 +47,8 @@ def gap_frame(result: TuneResult, *, top: int = 8) -> pd.DataFrame:
         if not len(pairs):
             raise ResultError(
                 f"Training is compared with validation by a metric that both have, but "
-                f"{name!r} has no counterpart {name.removeprefix('val_')!r} in the "
-                "history."
+                f"{shown(name)} has no counterpart {shown(name.removeprefix('val_'))} "
+                "in the history."
             )
         sign = 1.0 if result.study.direction == "min" else -1.0
         with np.errstate(over="ignore", invalid="ignore"):
@@ -83,6 +85,7 @@ def plot_gap(result: TuneResult, *, top: int = 8, ax: Axes | None = None) -> Axe
         >>> result.plot.gap()  # doctest: +SKIP
     """
     frame = gap_frame(result, top=top).iloc[::-1]
+    frame[["train", "validation"]] = drawable(frame[["train", "validation"]])
     ax = axes_or_new(ax, size=(6.4, 1.4 + 0.36 * len(frame)))
     places = np.arange(len(frame))
     ax.hlines(places, frame["train"], frame["validation"], color=GREY, linewidth=2,

@@ -11,6 +11,7 @@ from kttoolkit.plots._style import (
     RED,
     axes_or_new,
     beyond,
+    drawable,
     legend_above,
     score_label,
     within,
@@ -66,6 +67,7 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
         >>> result.plot.history()  # doctest: +SKIP
     """
     frame = history_frame(result)
+    frame[["score", "std", "best"]] = drawable(frame[["score", "std", "best"]])
     ax = axes_or_new(ax)
     done = frame[frame["score"].notna()]
     is_off = beyond(result, done["score"]) if len(done) else np.zeros(0, dtype=bool)

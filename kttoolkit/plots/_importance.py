@@ -55,9 +55,12 @@ def plot_importance(
     frame = found.frame.iloc[::-1]
     ax = axes_or_new(ax, size=(6.4, 1.2 + 0.36 * len(frame)))
     names = [shortened(name) for name in frame["hyperparameter"]]
-    ax.barh(names, frame["importance"], color=BLUE, height=0.6)
+    # Names that are the same when they are cut are bars of their own.
+    places = range(len(names))
+    ax.barh(places, frame["importance"], color=BLUE, height=0.6)
+    ax.set_yticks(places, names)
     ax.errorbar(
-        frame["importance"], names, xerr=frame["std"], fmt="none", ecolor=GREY,
+        frame["importance"], places, xerr=frame["std"], fmt="none", ecolor=GREY,
         elinewidth=1, capsize=3,
     )  # fmt: skip
     ax.set_xlim(0, min(1.0, 1.05 * float((frame["importance"] + frame["std"]).max())))

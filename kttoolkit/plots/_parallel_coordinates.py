@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from kttoolkit.plots._style import (
     axes_or_new,
     beyond,
     completed,
+    evenly,
     place_of,
     score_label,
     shortened,
@@ -97,7 +99,7 @@ def plot_parallel_coordinates(
     colors = mpl.cm.ScalarMappable(norm, cmap)
     ax.add_collection(
         LineCollection(
-            lines, colors=colors.to_rgba(order["score"].to_numpy()),
+            lines, colors=colors.to_rgba(within(result, order["score"])),
             linewidths=0.6 + 1.6 * ranks**4,
             alpha=0.9 if len(order) < _MANY else 0.4,
         )
@@ -149,7 +151,7 @@ def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
         told = dict(zip(places.round(6).tolist(), used, strict=True))
         if one.is_numeric:
             told = {place: told[place] for place in (min(told), max(told))}
-        for place, value in told.items():
+        for place, value in evenly(sorted(told.items(), key=itemgetter(0))):
             text = f"{value:.3g}" if isinstance(value, float) else shortened(value, 12)
             ax.annotate(
                 text, (column, place), (3, 0), textcoords="offset points", fontsize=8,

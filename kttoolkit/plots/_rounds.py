@@ -13,6 +13,7 @@ from kttoolkit.plots._style import (
     BLUE,
     ORANGE,
     completed,
+    evenly,
     place_of,
     set_scale,
     shortened,
@@ -99,7 +100,8 @@ def plot_rounds(
             ax.scatter(place_of(one, best.values[one.name]), best.values[_ROUND], 90,
                        color=ORANGE, marker="*", zorder=3)  # fmt: skip
         ax.set_xlabel(shortened(one.name))
-        rounds = sorted(set(frame["round"]))
-        ax.set_yticks(rounds, [f"round {number}" for number in rounds])
+        rounds = sorted(set(frame["round"])) or [1]
+        ticks = evenly(rounds)
+        ax.set_yticks(ticks, [f"round {number}" for number in ticks])
         ax.set_ylim(max(rounds) + 0.6, min(rounds) - 0.6)
     return drawn

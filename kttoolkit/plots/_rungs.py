@@ -23,6 +23,8 @@ from kttoolkit.results import TrialRecord, TuneResult
 
 _EPOCHS, _BRACKET, _PARENT = "tuner/epochs", "tuner/bracket", "tuner/trial_id"
 _RUNG = "tuner/round"
+# Each bracket has more epochs than the one before by a factor of two or more.
+_MOST = 12
 
 
 def rungs_frame(result: TuneResult) -> pd.DataFrame:
@@ -43,6 +45,7 @@ def rungs_frame(result: TuneResult) -> pd.DataFrame:
         record
         for _, record in completed(result)
         if all(is_count(record.values.get(name)) for name in counted)
+        and record.values[_EPOCHS]
     ]
     if not trials:
         raise ResultError(
@@ -91,7 +94,7 @@ def plot_rungs(result: TuneResult, *, axes: Sequence[Axes] | None = None) -> lis
     """
     frame = rungs_frame(result)
     frame["score"] = within(result, frame["score"])
-    brackets = list(dict.fromkeys(frame["bracket"]))
+    brackets = list(dict.fromkeys(frame["bracket"]))[:_MOST]
     drawn = axes_for(axes, len(brackets))
     best = result.best_trial.trial_id
     for bracket, ax in zip(brackets, drawn, strict=True):

@@ -9,11 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import shown
 from kttoolkit.plots._style import (
     BLUE,
     ORANGE,
     beyond,
     completed,
+    drawable,
     place_of,
     readable,
     set_scale,
@@ -132,7 +134,7 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
             if name not in known:
                 raise ResultError(
                     f"A hyperparameter must be one of {sorted(known)}, but got "
-                    f"{name!r}."
+                    f"{shown(name)}."
                 )
         return [known[name] for name in names]
     trials = [record.values for _, record in completed(result)]
@@ -185,6 +187,6 @@ def _mark_best(ax: Axes, one: Range, result: TuneResult) -> None:
     best = result.best_trial
     if one.has_place(best.values):
         ax.scatter(
-            [place_of(one, best.values[one.name])], [best.score], 90, color=ORANGE,
-            marker="*", zorder=4,
+            [place_of(one, best.values[one.name])], drawable([best.score]), 90,
+            color=ORANGE, marker="*", zorder=4,
         )  # fmt: skip

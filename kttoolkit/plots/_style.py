@@ -22,6 +22,9 @@ _WIDTH, _HEIGHT = 6.4, 4.0
 _LONGEST = 24
 _FEW_TICKS = 7
 _CROWDED = 28
+_MANY_TICKS = 30
+# Beyond it the arithmetic of axes, margins and contours comes to infinity.
+_FARTHEST = 1e100
 
 
 def axes_or_new(ax: Axes | None, *, size: tuple[float, float] | None = None) -> Axes:
@@ -134,7 +137,39 @@ def within(result: TuneResult, scores: ArrayLike) -> np.ndarray:
         Array of shape (n_scores,).
     """
     found = np.asarray(scores, dtype=float)
-    return np.where(beyond(result, found), score_limit(result) or 0.0, found)
+    limit = score_limit(result) or 0.0
+    return drawable(np.where(beyond(result, found), limit, found))
+
+
+def drawable(numbers: ArrayLike) -> np.ndarray:
+    """Return numbers that an axis can show.
+
+    Args:
+        numbers: of any size.
+
+    Returns:
+        Array of the same shape, in which numbers beyond all measure stand at the
+        farthest place there is, those next to 0 are 0, and those that are not finite
+        are NaN, of which nothing is drawn.
+    """
+    found = np.asarray(numbers, dtype=float)
+    near = np.clip(found, -_FARTHEST, _FARTHEST)
+    seen = np.where(np.abs(near) < 1 / _FARTHEST, 0.0, near)
+    return np.where(np.isfinite(found), seen, np.nan)
+
+
+def evenly(items: Sequence[Any]) -> list[Any]:
+    """Choose some of many items, no more than there is room to name.
+
+    Args:
+        items: in their order.
+
+    Returns:
+        All of a few; of many the first, the last, and others between them.
+    """
+    count = min(len(items), _MANY_TICKS)
+    places = np.linspace(0, len(items) - 1, count).round().astype(int)
+    return [items[place] for place in places]
 
 
 def worse_marker(result: TuneResult) -> str:
@@ -159,7 +194,7 @@ def readable(name: str) -> str:
         Text, "validation accuracy" for "val_accuracy".
     """
     words = name.replace("val_", "validation ", 1) if name.startswith("val_") else name
-    return words.replace("_", " ")
+    return shortened(words.replace("_", " "), 2 * _LONGEST)
 
 
 def shortened(text: Any, width: int = _LONGEST) -> str:
@@ -194,11 +229,11 @@ def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -
     elif one.scale == "one_minus_log":
         _set_one_minus_log(ax, values, axis)
     elif not one.is_numeric:
-        places = range(len(one.values))
-        names = [shortened(value, 14) for value in one.values]
+        places = evenly(range(len(one.values)))
+        names = [shortened(one.values[place], 14) for place in places]
         is_crowded = axis == "x" and len("".join(names)) > _CROWDED
         turned = {"rotation": 25, "ha": "right"} if is_crowded else {}
-        getattr(ax, f"set_{axis}ticks")(list(places), names, **turned)
+        getattr(ax, f"set_{axis}ticks")(places, names, **turned)
         getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)
     elif one.kind == "Int":
         getattr(ax, f"{axis}axis").set_major_locator(MaxNLocator(6, integer=True))
@@ -208,13 +243,17 @@ def _set_log(ax: Axes, one: Range, values: Sequence[float], axis: str) -> None:
     """Draw ratios as distances; name the values themselves where they are few."""
     getattr(ax, f"set_{axis}scale")("log")
     which = getattr(ax, f"{axis}axis")
-    ticks = sorted({float(v) for v in (one.grid() if one.step else one.values)})
-    decades = math.log10(max(values) / min(values)) if len(values) else 0.0
+    if not len(values):
+        return
+    span = one.to_scale(one.high) - one.to_scale(one.low)
+    is_few = span < _FEW_TICKS * one.step_on_scale
+    ticks = sorted({float(v) for v in (one.grid() if is_few else one.values)})
+    decades = math.log10(max(values)) - math.log10(min(values))
     if not 1 < len(ticks) <= _FEW_TICKS and decades >= 1:
         return
     if not 1 < len(ticks) <= _FEW_TICKS:
         low, high = min(values), max(values)
-        middle = math.sqrt(low * high)
+        middle = math.sqrt(low) * math.sqrt(high)
         ticks = sorted({float(f"{value:.2g}") for value in (low, middle, high)})
     which.set_major_locator(FixedLocator(ticks))
     which.set_minor_locator(NullLocator())
@@ -271,6 +310,7 @@ def place_of(one: Range, value: Any) -> float:
         The number itself, or the place of a choice.
     """
     if one.is_numeric:
-        return float(value)
+        place = float(drawable(value))
+        return max(place, 1 / _FARTHEST) if one.scale == "log" else place
     known = list(one.values)
     return float(known.index(value)) if value in known else float(len(known))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from kttoolkit.exceptions import MissingDependencyError, ResultError
 from kttoolkit.files import written_whole
-from kttoolkit.plain import visible
+from kttoolkit.plain import one_of, shown, visible
 
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
@@ -73,13 +73,15 @@ def export_table(
 
 def _rows(result: "TuneResult", table: str, top: int | None) -> pd.DataFrame:
     """Return a table with the rows of the best trials first."""
-    if table not in TABLES:
-        raise ResultError(f"table must be one of {list(TABLES)}, but got {table!r}.")
+    if not one_of(*TABLES)(table):
+        raise ResultError(
+            f"table must be one of {list(TABLES)}, but got {shown(table)}."
+        )
     trials = result.trials
     ranked = trials.sort_values("rank", na_position="last", kind="stable")
     if top is not None:
         if not _is_count(top):
-            raise ResultError(f"top must be a whole number >= 1, but got {top!r}.")
+            raise ResultError(f"top must be a whole number >= 1, but got {shown(top)}.")
         ranked = ranked[ranked["rank"].notna()].head(int(top))
     if table == "trials":
         return ranked.reset_index(drop=True)

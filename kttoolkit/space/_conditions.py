@@ -8,6 +8,7 @@ from typing import Any
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import one_of, shown
 from kttoolkit.space._scales import choice
 
 
@@ -93,16 +94,17 @@ def check_kinds(name: str, kinds: Sequence[str], known: Collection[str]) -> None
     Raises:
         SearchSpaceError: if there are none, or one is unknown.
     """
-    if isinstance(kinds, str) or not kinds:
+    given: Any = kinds
+    if isinstance(given, str) or not isinstance(given, Collection) or not len(given):
         raise SearchSpaceError(
             f"{name} needs a list of kinds, one or more of {sorted(known)}, but got "
-            f"{kinds!r}."
+            f"{shown(kinds)}."
         )
     for kind in kinds:
-        if kind not in known:
+        if not one_of(*known)(kind):
             close = difflib.get_close_matches(str(kind), sorted(known), 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise SearchSpaceError(
-                f"The kinds of {name} must be of {sorted(known)}, but got {kind!r}."
-                f"{hint}"
+                f"The kinds of {name} must be of {sorted(known)}, but got "
+                f"{shown(kind)}.{hint}"
             )

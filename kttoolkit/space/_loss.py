@@ -7,6 +7,7 @@ import keras
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import one_of, shown
 from kttoolkit.space._conditions import ask_kind, when
 from kttoolkit.space._scales import linear_float, log_float
 
@@ -62,10 +63,10 @@ def loss(
         C. Szegedy et al., "Rethinking the inception architecture",
         arXiv:1512.00567, for label smoothing.
     """
-    if task not in {"binary", "multilabel", "multiclass", "regression"}:
+    if not one_of("binary", "multilabel", "multiclass", "regression")(task):
         raise SearchSpaceError(
             "task must be 'binary', 'multilabel', 'multiclass' or 'regression', but "
-            f"got {task!r}."
+            f"got {shown(task)}."
         )
     known = REGRESSION_LOSSES if task == "regression" else CLASSIFICATION_LOSSES
     kinds = known if kinds is None else kinds

@@ -8,7 +8,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import is_number, shown
+from kttoolkit.plain import is_number, one_of, shown
 
 _POINTS_A_DECADE = 50
 _MOST_POINTS = 10_000
@@ -102,9 +102,9 @@ def integer(
                 f"Bounds, step and default of {name} must be whole numbers, but got "
                 f"{shown(number)}. Round them, or use linear_float or log_float."
             )
-    if sampling not in {"linear", "log"}:
+    if not one_of("linear", "log")(sampling):
         raise SearchSpaceError(
-            f"sampling of {name} must be 'linear' or 'log', but got {sampling!r}."
+            f"sampling of {name} must be 'linear' or 'log', but got {shown(sampling)}."
         )
     if sampling == "log":
         _check_log(name, min_value)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from kttoolkit.exceptions import SearchError
+from kttoolkit.plain import shown
 from kttoolkit.trackers._base import Tracker
 from kttoolkit.trackers._csv import CSVTracker
 from kttoolkit.trackers._mlflow import MLflowTracker
@@ -46,7 +47,7 @@ def as_trackers(trackers: TrackersLike) -> list[Tracker]:
     if not isinstance(trackers, Sequence):
         raise SearchError(
             f"trackers must be a name of {sorted(TRACKERS)}, a tracker, or a list of "
-            f"them, but got {trackers!r}."
+            f"them, but got {shown(trackers)}."
         )
     return [_as_tracker(one) for one in trackers]
 
@@ -64,5 +65,5 @@ def _as_tracker(one: Any) -> Tracker:
         hint = f" Did you mean {close[0]!r}?" if close else ""
     raise SearchError(
         f"A tracker must be one of {sorted(TRACKERS)} or a kttoolkit.trackers.Tracker, "
-        f"but got {one!r}.{hint}"
+        f"but got {shown(one)}.{hint}"
     )

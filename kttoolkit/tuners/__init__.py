@@ -7,6 +7,7 @@ import keras_tuner
 
 from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
+from kttoolkit.plain import shown
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._bayesian import BayesianOptimization, BayesianOptimizationOracle
 from kttoolkit.tuners._coarse_to_fine import CoarseToFine, CoarseToFineOracle
@@ -80,7 +81,7 @@ def get(tuner: Any) -> type[FoldTuner]:
         close = difflib.get_close_matches(tuner, TUNERS, 1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise SearchError(
-            f"tuner must be one of {list(TUNERS)}, but got {tuner!r}.{hint}"
+            f"tuner must be one of {list(TUNERS)}, but got {shown(tuner)}.{hint}"
         )
     if isinstance(tuner, type) and issubclass(tuner, FoldTuner):
         return tuner
@@ -88,5 +89,5 @@ def get(tuner: Any) -> type[FoldTuner]:
         return type(tuner.__name__, (tuner, FoldTuner), {"__doc__": tuner.__doc__})
     raise SearchError(
         f"tuner must be one of {list(TUNERS)}, a list of settings, a keras_tuner.Tuner "
-        f"subclass or an Oracle instance, but got {tuner!r}."
+        f"subclass or an Oracle instance, but got {shown(tuner)}."
     )

@@ -23,6 +23,8 @@ from kttoolkit.engine import (
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import as_hyperparameters
+from kttoolkit.options import OF_A_TUNER, arguments_of, checked
+from kttoolkit.plain import shown
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
     EPOCH_SELECTIONS,
@@ -110,25 +112,33 @@ class FoldTuner(ModelTuner):
                 "hypermodel must be a build function or a HyperModel unless a tuner "
                 "overrides run_trial. Received `hypermodel=None`."
             )
+        own = checked(
+            {
+                "engine": engine, "epoch_selection": epoch_selection,
+                "timeout": timeout, "max_total_epochs": max_total_epochs,
+                "trial_timeout": trial_timeout, "keep_checkpoints": keep_checkpoints,
+            },
+            OF_A_TUNER,
+        )  # fmt: skip
+        kwargs = _known(kwargs)
+        _check_parts(oracle, hypermodel)
         prepare_devices()
-        choose(engine)
-        if epoch_selection not in EPOCH_SELECTIONS:
+        choose(own["engine"])
+        if own["epoch_selection"] not in EPOCH_SELECTIONS:
             raise SearchError(
                 f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
-                f"{epoch_selection!r}."
+                f"{shown(epoch_selection)}."
             )
-        if trial_timeout is not None and not trial_timeout > 0:
-            raise SearchError(f"trial_timeout > 0 must hold, but got {trial_timeout}.")
         self.cv = cv
-        self.engine = engine
+        self.engine: str = own["engine"]
         self.preprocessor = preprocessor
-        self.epoch_selection = epoch_selection
+        self.epoch_selection: EpochSelection = own["epoch_selection"]
         self.trackers = Trackers(as_trackers(trackers))
-        self.timeout = timeout
-        self.budget = Budget(timeout, max_total_epochs)
-        self.trial_timeout = trial_timeout
+        self.timeout: float | None = own["timeout"]
+        self.budget = Budget(self.timeout, own["max_total_epochs"])
+        self.trial_timeout: float | None = own["trial_timeout"]
         self.parallel: Parallel | None = as_parallel(parallel)
-        self._retention = Retention(keep_checkpoints, self.get_trial_dir)
+        self._retention = Retention(own["keep_checkpoints"], self.get_trial_dir)
         self.search_seed: int = getattr(oracle, "seed", 0)
         self._shares_folds = getattr(oracle, "has_own_seed", True)
         self._cut: tuple[Any, TrainingData, Folds] | None = None
@@ -367,6 +377,30 @@ class FoldTuner(ModelTuner):
         """End the search if its time or its epochs are spent."""
         if self.budget.is_over:
             raise SearchStopped
+
+
+def _known(given: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what no tuner takes before a folder is emptied for it."""
+    unknown = sorted(given.keys() - arguments_of(FoldTuner))
+    if unknown:
+        raise SearchError(
+            f"Arguments must be those of a tuner, but got {shown(unknown)}. Those of "
+            "fit, such as callbacks, are given to search."
+        )
+    return checked(given, OF_A_TUNER)
+
+
+def _check_parts(oracle: Any, hypermodel: Any) -> None:
+    if not isinstance(oracle, keras_tuner.Oracle):
+        raise SearchError(
+            f"oracle must be a keras_tuner.Oracle instance, but got {shown(oracle)}."
+        )
+    is_model = callable(hypermodel) or isinstance(hypermodel, keras_tuner.HyperModel)
+    if hypermodel is not None and not is_model:
+        raise SearchError(
+            "hypermodel must be a build function or a HyperModel, but got "
+            f"{shown(hypermodel)}."
+        )
 
 
 def _keeps_run_trial(cls: type[FoldTuner]) -> bool:

@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-from kttoolkit.exceptions import SearchError
 from kttoolkit.results import read_records
 
 
@@ -16,16 +15,9 @@ class Budget:
 
     Attributes:
         deadline: the time of `time.monotonic` at which the seconds are over, or None.
-
-    Raises:
-        SearchError: if a limit is not above 0.
     """
 
-    def __init__(self, timeout: float | None, max_total_epochs: int | None) -> None:
-        limits = {"timeout": timeout, "max_total_epochs": max_total_epochs}
-        for name, limit in limits.items():
-            if limit is not None and not limit > 0:
-                raise SearchError(f"{name} > 0 must hold, but got {limit!r}.")
+    def __init__(self, timeout: float | None, max_total_epochs: float | None) -> None:
         self.deadline: float | None = None
         self._timeout = timeout
         self._most = max_total_epochs

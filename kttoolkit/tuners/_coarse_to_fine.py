@@ -8,6 +8,7 @@ import keras_tuner
 
 from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import HyperParameters
+from kttoolkit.options import OF_A_TUNER, checked
 from kttoolkit.ranges import Scored, narrowed
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._compat import MendedOracle
@@ -30,9 +31,10 @@ class CoarseToFineOracle(MendedOracle, keras_tuner.oracles.RandomSearchOracle): 
 
     def __init__(self, *, rounds: int = 3, keep: float = 0.2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        _check(rounds, keep, self.max_trials)
-        self.rounds = rounds
-        self.keep = keep
+        own = checked({"rounds": rounds, "keep": keep}, OF_A_TUNER)
+        self.rounds: int = own["rounds"]
+        self.keep: float = own["keep"]
+        _check(self.rounds, self.keep, self.max_trials)
         self.spaces: list[list[dict[str, Any]]] = []
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -158,8 +160,8 @@ class CoarseToFine(FoldTuner):
         FoldTuner.__init__(self, oracle, hypermodel, **kwargs)
 
 
-def _check(rounds: int, keep: float, max_trials: int) -> None:
-    if rounds < 1 or rounds * 2 > max_trials:
+def _check(rounds: int, keep: float, max_trials: int | None) -> None:
+    if rounds < 1 or rounds * 2 > (max_trials or 0):
         raise SearchError(
             "Each round needs two trials or more, but got "
             f"rounds={rounds} and max_trials={max_trials}. Take fewer rounds or more "

@@ -26,6 +26,7 @@ from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 from kttoolkit.exceptions import OversizedModelError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
+from kttoolkit.options import OF_A_TUNER, checked, checked_together
 from kttoolkit.results import RECORD_FILE, check_project
 from kttoolkit.tuners._guard import made
 
@@ -47,9 +48,11 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = inspect.signature(super().__init__).bind(*args, **kwargs).arguments
-        seed = given.get("seed", kwargs.get("seed"))
-        super().__init__(*args, **kwargs)
+        given = inspect.signature(super().__init__).bind(*args, **kwargs)
+        given.arguments.update(checked(given.arguments, OF_A_TUNER))
+        checked_together(given.arguments)
+        seed = given.arguments.get("seed", kwargs.get("seed"))
+        super().__init__(*given.args, **given.kwargs)
         self.has_own_seed = seed is not None
         if seed is not None:
             # Keras Tuner takes a seed of 0 for none.
@@ -70,7 +73,7 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
 
     def planned_trials(self) -> int | None:
         """Return how many trials there will be at most, or None."""
-        return self.max_trials
+        return self.max_trials or None
 
     def create_trial(self, tuner_id: str) -> Any:
         """Propose a trial."""
@@ -115,6 +118,8 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         self._save_trial(last)
         self.save()
         limit = self.max_consecutive_failed_trials
+        if limit is None:
+            return
         recent = [self.trials[trial_id] for trial_id in self.end_order]
         recent = [trial for trial in recent if not is_oversized(trial)][-limit:]
         if len(recent) == limit and all(t.status == "FAILED" for t in recent):

@@ -6,7 +6,11 @@ from numbers import Integral
 from typing import Any
 
 from kttoolkit.exceptions import SearchError
+from kttoolkit.plain import shown
 from kttoolkit.workers import n_cores, width_of
+
+# Far more processes than any machine has cores.
+_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,11 @@ def as_parallel(value: Any) -> Parallel | None:
         _refuse_forks(value)
         return Parallel(executor=value)
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if value is not None and not (is_whole and (value >= 1 or value == -1)):
+    if value is not None and not (is_whole and (1 <= value <= _MOST or value == -1)):
         raise SearchError(
-            "parallel must be a whole number >= 1 of trials at a time, -1 for one a "
-            f"core, or a concurrent.futures.Executor, but got {value!r}."
+            f"parallel must be a whole number >= 1 and <= {_MOST:,} of trials at a "
+            "time, -1 for one a core, or a concurrent.futures.Executor, but got "
+            f"{shown(value)}."
         )
     n_workers = n_cores() if value == -1 else int(value or 1)
     return Parallel(n_workers) if n_workers > 1 else None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import keras_tuner
 
 from kttoolkit.exceptions import SearchError
+from kttoolkit.options import OF_A_TUNER, checked
 from kttoolkit.ranges import Range, grid_size, ranges_of, ways_to_shrink
 from kttoolkit.results import TrialRecord
 from kttoolkit.tuners._base import FoldTuner
@@ -163,8 +164,9 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        limits = checked({"max_combinations": max_combinations}, OF_A_TUNER)
         FoldTuner.__init__(self, oracle, hypermodel, **kwargs)
-        _check_size(oracle, max_combinations)
+        _check_size(oracle, limits["max_combinations"])
 
     def on_trial_end(self, trial: Any) -> None:
         """Close a trial; after the first, hold the whole grid against the timeout."""

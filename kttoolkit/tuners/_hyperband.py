@@ -4,7 +4,7 @@ from typing import Any
 
 import keras_tuner
 
-from kttoolkit.exceptions import SearchError
+from kttoolkit.options import OF_A_TUNER, checked
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._compat import MendedOracle
 from kttoolkit.tuners._trial import with_direction
@@ -190,8 +190,6 @@ class Hyperband(keras_tuner.Hyperband, FoldTuner):  # type: ignore[misc]
         max_trials: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if max_epochs < 1:
-            raise SearchError(f"max_epochs >= 1 must hold, but got {max_epochs=}.")
         oracle = HyperbandOracle(
             objective=with_direction(objective),
             max_epochs=max_epochs,
@@ -204,5 +202,6 @@ class Hyperband(keras_tuner.Hyperband, FoldTuner):  # type: ignore[misc]
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
-        oracle.max_trials = max_trials
+        limits = checked({"max_trials": max_trials}, OF_A_TUNER)
+        oracle.max_trials = limits["max_trials"]
         FoldTuner.__init__(self, oracle, hypermodel, **kwargs)

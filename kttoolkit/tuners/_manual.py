@@ -7,6 +7,7 @@ import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
 from kttoolkit.hyperparameters import check_names, completed
+from kttoolkit.plain import shown
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._compat import MendedOracle
 from kttoolkit.tuners._trial import with_direction
@@ -27,6 +28,7 @@ class ManualSearchOracle(MendedOracle):
         objective: Any = None,
         **kwargs: Any,
     ) -> None:
+        _check_settings(settings)
         self.settings = [dict(setting) for setting in settings]
         super().__init__(objective, max_trials=len(self.settings), **kwargs)
 
@@ -77,7 +79,6 @@ class ManualSearch(FoldTuner):
         max_consecutive_failed_trials: int = 3,
         **kwargs: Any,
     ) -> None:
-        _check_settings(settings)
         self.seed = seed
         oracle = ManualSearchOracle(
             settings,
@@ -100,5 +101,5 @@ def _check_settings(settings: Any) -> None:
         return
     raise SearchSpaceError(
         "A manual search needs a list of dictionaries of hyperparameter names to "
-        f"values, but got {settings!r}. Pass e.g. settings=[{{'units': 64}}]."
+        f"values, but got {shown(settings)}. Pass e.g. settings=[{{'units': 64}}]."
     )

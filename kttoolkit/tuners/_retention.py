@@ -1,12 +1,9 @@
 """Which trials' weights stay on disk."""
 
 from collections.abc import Callable, Iterable
-from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 from kttoolkit.engine import discard
-from kttoolkit.exceptions import SearchError
 from kttoolkit.results import TrialRecord, read_records
 
 
@@ -16,18 +13,9 @@ class Retention:
     Args:
         keep: "all", "none", or how many of the best trials keep their weights.
         folder_of: returns the folder of a trial.
-
-    Raises:
-        SearchError: if it is something else.
     """
 
-    def __init__(self, keep: Any, folder_of: Callable[[str], str]) -> None:
-        is_whole = isinstance(keep, Integral) and not isinstance(keep, bool)
-        if keep not in {"all", "none"} and not (is_whole and keep >= 1):
-            raise SearchError(
-                'keep_checkpoints must be "all", "none" or how many of the best trials '
-                f"keep their weights (1 or more), but got {keep!r}."
-            )
+    def __init__(self, keep: str | int, folder_of: Callable[[str], str]) -> None:
         self._most = None if keep == "all" else 0 if keep == "none" else int(keep)
         self._folder_of = folder_of
         self._kept: list[tuple[float, str]] = []

@@ -8,6 +8,7 @@ from kttoolkit.data import TrainingData, as_training_data
 from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import CrossValidationError
 from kttoolkit.hyperparameters import HyperParameters
+from kttoolkit.plain import shown
 from kttoolkit.probe import task_of
 
 
@@ -38,8 +39,8 @@ def cut_rows(
     """
     if "validation_split" in inputs and cv is not None:
         raise CrossValidationError(
-            f"validation_split needs cv=None, but got cv={cv!r}: with folds, each fold "
-            "scores its own rows."
+            f"validation_split needs cv=None, but got cv={shown(cv)}: with folds, "
+            "each fold scores its own rows."
         )
     data = inputs.get("x")
     if not isinstance(data, TrainingData):

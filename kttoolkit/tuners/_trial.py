@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import keras
 import keras_tuner
 
-from kttoolkit.exceptions import SearchError
+from kttoolkit.exceptions import ObjectiveError, SearchError
+from kttoolkit.plain import shown
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import FoldFit, TrialScore, direction_of
 from kttoolkit.trackers import Trackers
@@ -102,11 +103,19 @@ def with_direction(objective: Any) -> Any:
 
     Returns:
         The same with every name made an Objective.
+
+    Raises:
+        ObjectiveError: if it is something else.
     """
     if isinstance(objective, str):
         return keras_tuner.Objective(objective, direction_of(objective))
     if isinstance(objective, list):
         return [with_direction(part) for part in objective]
+    if objective is not None and not isinstance(objective, keras_tuner.Objective):
+        raise ObjectiveError(
+            "objective must be a metric name, a keras_tuner.Objective or a list of "
+            f"them, but got {shown(objective)}."
+        )
     return objective
 
 

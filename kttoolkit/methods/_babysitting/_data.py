@@ -11,6 +11,7 @@ import numpy as np
 from kttoolkit.data import check_finite_inputs, is_stream
 from kttoolkit.exceptions import DataError
 from kttoolkit.methods._babysitting._state import digest
+from kttoolkit.plain import shown
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class FitData:
         if not 0 <= self.validation_split < 1 or not self.n_train:
             raise DataError(
                 "0 <= validation_split < 1 must hold and leave rows to train on, but "
-                f"got {self.validation_split!r} of {self.n_samples} rows. Take 0.2, or "
-                "pass validation_data=(x, y)."
+                f"got {shown(self.validation_split)} of {self.n_samples} rows. Take "
+                "0.2, or pass validation_data=(x, y)."
             )
         return self
 

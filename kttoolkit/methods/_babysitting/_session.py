@@ -30,7 +30,7 @@ from kttoolkit.methods._babysitting._log import (
 from kttoolkit.methods._babysitting._plot import plot_sessions
 from kttoolkit.methods._babysitting._settings import changed, settings_of
 from kttoolkit.methods._babysitting._state import State, check_alike, copy_of, prepare
-from kttoolkit.plain import visible_lines
+from kttoolkit.plain import shown, visible_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,8 +184,8 @@ class Session:
         name = name or f"branch {len(self._family)}"
         if name in self._family:
             raise SearchError(
-                f"Branches must have different names, but got {name!r} again (taken: "
-                f"{', '.join(self._family)}). Choose another one."
+                f"Branches must have different names, but got {shown(name)} again "
+                f"(taken: {', '.join(self._family)}). Choose another one."
             )
         copy = copy_of(self.model) if model is None else model
         prepare(copy, self._data.x, self.log.start.seed)
@@ -384,7 +384,7 @@ def _check_epochs(epochs: Any) -> None:
     is_whole = isinstance(epochs, int | np.integer) and not isinstance(epochs, bool)
     if not is_whole or epochs < 1:
         raise SearchError(
-            f"epochs must be a whole number above 0, but got {epochs!r}. Take 1."
+            f"epochs must be a whole number above 0, but got {shown(epochs)}. Take 1."
         )
 
 

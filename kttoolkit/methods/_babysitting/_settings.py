@@ -12,7 +12,9 @@ import numpy as np
 from kttoolkit.engine import own_random_state
 from kttoolkit.exceptions import SearchSpaceError
 from kttoolkit.methods._babysitting._state import Setup, dropout_layers, plain_optimizer
+from kttoolkit.plain import shown
 
+_LARGEST = 1e308
 # They decide which slots there are, or how they start, when the optimizer is built.
 _FIXED = {
     "name", "use_ema", "ema_overwrite_frequency", "gradient_accumulation_steps",
@@ -147,7 +149,7 @@ def check_batch_size(value: Any, n_rows: int) -> int:
         return int(value)
     raise SearchSpaceError(
         "1 <= batch_size <= rows to train on must hold for a whole number, but got "
-        f"batch_size={value!r} and {n_rows} rows. Take a power of two up to "
+        f"batch_size={shown(value)} and {n_rows} rows. Take a power of two up to "
         f"{2 ** int(math.log2(n_rows))}."
     )
 
@@ -168,7 +170,7 @@ def _check_name(name: str, now: Mapping[str, Any], kind: str) -> None:
         fix = f"Did you mean {near}?" if near in now else "Take one of these."
     raise SearchSpaceError(
         f"A setting must be one that the model has ({', '.join(now)}), but got "
-        f"{name!r} for a model with {kind}. {fix}"
+        f"{shown(name)} for a model with {kind}. {fix}"
     )
 
 
@@ -180,7 +182,7 @@ def _like(name: str, value: Any, old: Any) -> Any:
         if isinstance(value, bool | np.bool_):
             return bool(value)
         raise SearchSpaceError(
-            f"{name} must be True or False, but got {value!r}. It is {old} now."
+            f"{name} must be True or False, but got {shown(value)}. It is {old} now."
         )
     number = _number(name, value)
     return int(number) if isinstance(old, int) and number.is_integer() else number
@@ -189,7 +191,7 @@ def _like(name: str, value: Any, old: Any) -> Any:
 def _number(name: str, value: Any) -> float:
     rule, holds = _RULES.get(name, ("-inf < {} < inf", math.isfinite))
     is_number = isinstance(value, int | float | np.integer | np.floating)
-    if is_number and not isinstance(value, bool) and math.isfinite(value):
+    if is_number and not isinstance(value, bool) and abs(value) <= _LARGEST:
         if holds(float(value)):
             return float(value)
         fix = "Take a number in this range."
@@ -197,7 +199,9 @@ def _number(name: str, value: Any) -> float:
         fix = "Give a schedule to the optimizer when the model is compiled."
     else:
         fix = f"Give a number: session.set({name}=0.1)."
-    raise SearchSpaceError(f"{rule.format(name)} must hold, but got {value!r}. {fix}")
+    raise SearchSpaceError(
+        f"{rule.format(name)} must hold, but got {shown(value)}. {fix}"
+    )
 
 
 def _rates(model: keras.Model, setup: Setup, value: Any) -> tuple[float, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from kttoolkit.engine import own_random_state
 from kttoolkit.exceptions import SearchError
+from kttoolkit.plain import shown
 
 _DROPOUT = (
     keras.layers.Dropout,
@@ -178,7 +179,7 @@ def copy_of(model: keras.Model) -> keras.Model:
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
         reason = textwrap.shorten(str(error), 200, placeholder=" ...")
         raise SearchError(
-            f"A branch needs a second model, but Keras cannot copy {model.name!r} "
+            f"A branch needs a second model, but Keras cannot copy {shown(model.name)} "
             f"({type(model).__name__}): {reason} Build and compile another one in the "
             "same way and hand it over: session.branch(model=build())."
         ) from error

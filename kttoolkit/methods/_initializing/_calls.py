@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 _ACTIVATION_LAYERS = {
     keras.layers.ReLU: "relu",
@@ -75,8 +76,8 @@ def kernel_layers(model: keras.Model) -> list[keras.layers.Layer]:
         names = [type(layer).__name__ for layer in model.layers]
         raise SearchSpaceError(
             "The model must have a layer with a kernel that is trained, such as Dense "
-            f"or Conv2D, but {model.name!r} has only {names}. Frozen layers keep their "
-            "weights and do not count."
+            f"or Conv2D, but {shown(model.name)} has only {names}. Frozen layers keep "
+            "their weights and do not count."
         )
     return layers
 

@@ -19,6 +19,7 @@ from kttoolkit.methods._initializing._frames import histograms_frame, layers_fra
 from kttoolkit.methods._initializing._initializers import Initializers, as_initializers
 from kttoolkit.methods._initializing._report import InitializationReport
 from kttoolkit.methods._initializing._signal import Signal, measure, try_rows
+from kttoolkit.plain import shown
 from kttoolkit.probe import task_of
 from kttoolkit.tuners import HyperParameters
 
@@ -152,8 +153,8 @@ def _draw(kernel: Any, name: str, initializer: Any, seed: int) -> None:
         kernel.assign(initializer(kernel.shape, dtype=kernel.dtype))
     except (ValueError, TypeError) as error:
         raise SearchSpaceError(
-            f"An initializer must draw every kernel, but {name!r} failed with a kernel "
-            f"of shape {tuple(kernel.shape)}: {error}"
+            f"An initializer must draw every kernel, but {shown(name)} failed with a "
+            f"kernel of shape {tuple(kernel.shape)}: {error}"
         ) from error
 
 
@@ -177,7 +178,7 @@ def _as_maker(
     if isinstance(build, type) or not callable(function):
         raise SearchSpaceError(
             "build must be a function hp -> keras.Model, a keras_tuner.HyperModel "
-            f"instance or a keras.Model, but got {build!r}."
+            f"instance or a keras.Model, but got {shown(build)}."
         )
     values = HyperParameters() if hp is None else hp
     arguments = (values.copy(),) if _takes_hp(function) else ()
@@ -189,7 +190,7 @@ def _as_maker(
             model = function(*arguments)
         if not isinstance(model, keras.Model):
             raise SearchSpaceError(
-                f"build must return a keras.Model, but got {model!r} of type "
+                f"build must return a keras.Model, but got {shown(model)} of type "
                 f"{type(model).__name__}. Is `return model` missing?"
             )
         return model
@@ -214,8 +215,8 @@ def _as_rows(
     if y is not None and not has_loss:
         raise SearchSpaceError(
             "With y, gradients are those of the model's loss, but "
-            f"{model.name!r} is compiled with none. Call model.compile(loss=...), or "
-            "leave y out: a random signal is sent back then."
+            f"{shown(model.name)} is compiled with none. Call model.compile(loss=...), "
+            "or leave y out: a random signal is sent back then."
         )
     task = task_of(model) if has_loss else None
     data = as_training_data(x, y, task=task if y is not None else None)

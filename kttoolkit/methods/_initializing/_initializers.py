@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 Initializers = Sequence[Any] | Mapping[str, Any]
 
@@ -44,7 +45,7 @@ def as_initializers(given: Initializers | None) -> dict[str, Any]:
     if isinstance(given, str) or not given:
         raise SearchSpaceError(
             "initializers must be a list or a dict of one or more, but got "
-            f"{given!r}. Write initializers=['he_normal']."
+            f"{shown(given)}. Write initializers=['he_normal']."
         )
     if isinstance(given, Mapping):
         return {str(k): _as_initializer(v, k) for k, v in given.items()}
@@ -73,7 +74,7 @@ def _as_initializer(value: Any, name: Any = None) -> Any:
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise SearchSpaceError(
         f"Initializers must be known to Keras, of {_KNOWN}, or be functions of "
-        f"shape and dtype, but got {value!r}.{hint}"
+        f"shape and dtype, but got {shown(value)}.{hint}"
     )
 
 

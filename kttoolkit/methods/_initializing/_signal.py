@@ -20,6 +20,7 @@ from kttoolkit.methods._initializing._calls import (
     listening,
     tensors_of,
 )
+from kttoolkit.plain import shown
 
 _PLAIN = (
     keras.layers.Dense,
@@ -198,7 +199,7 @@ def try_rows(model: keras.Model, data: TrainingData) -> None:
         outputs = model(rows.x, training=False)
     except Exception as error:
         raise DataError(
-            f"The model must be able to take x, but {model.name!r} expects "
+            f"The model must be able to take x, but {shown(model.name)} expects "
             f"{_expected(model)} and got rows of shape {given}. Keras says: {error}"
         ) from error
     if rows.y is None:
@@ -207,8 +208,8 @@ def try_rows(model: keras.Model, data: TrainingData) -> None:
         model.compute_loss(x=rows.x, y=rows.y, y_pred=outputs, training=False)
     except Exception as error:
         raise DataError(
-            f"The loss must be able to take y, but loss={model.loss!r} failed with y "
-            f"of shape {np.shape(rows.y)}. Class numbers need "
+            f"The loss must be able to take y, but loss={shown(model.loss)} failed "
+            f"with y of shape {np.shape(rows.y)}. Class numbers need "
             f"sparse_categorical_crossentropy. Keras says: {error}"
         ) from error
 
