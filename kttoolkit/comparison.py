@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import shown
 
 # Of larger ones the square is infinite.
 _LARGEST = 1e150
@@ -108,7 +109,7 @@ def paired_difference(
     a, b = _pairs(first, second)
     if not 0 < confidence < 1:
         raise ResultError(
-            f"0 < confidence < 1 must hold, but got {confidence!r}. Take 0.95."
+            f"0 < confidence < 1 must hold, but got {shown(confidence)}. Take 0.95."
         )
     differences = a - b
     n, mean = len(a), float(differences.mean())

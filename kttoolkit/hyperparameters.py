@@ -16,6 +16,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.engine.hyperparameters import hp_types
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 GRID_POINTS = 10
 
@@ -225,5 +226,5 @@ def check_names(setting: Mapping[str, Any], known: Iterable[str], what: str) -> 
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise SearchSpaceError(
                 "A setting may name only hyperparameters that the build function asks "
-                f"for, but {what} names {name!r}; known are {names}.{hint}"
+                f"for, but {what} names {shown(name)}; known are {names}.{hint}"
             )

@@ -82,7 +82,9 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         if task not in _TASKS:
-            raise SearchSpaceError(f"task must be one of {_TASKS}, but got {task!r}.")
+            raise SearchSpaceError(
+                f"task must be one of {_TASKS}, but got {shown(task)}."
+            )
         self.task = task
         self.tuned = tuned_names(tune, self.levels, fixed)
         self.fixed = dict(fixed)
@@ -298,10 +300,11 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
     def _check_given(self, name: str, chosen: Any, given: Mapping[str, Any]) -> None:
         value = given.get(name)
         if value is not None and value != chosen:
+            told = f"{name}={shown(value)}"
             raise SearchSpaceError(
-                f"{name} is this builder's to choose, but {name}={value!r} was given "
-                "as an argument of fit as well. Leave it out there, or fix it: "
-                f"builders.{self.family}({name}={value!r})."
+                f"{name} is this builder's to choose, but {told} was given as an "
+                "argument of fit as well. Leave it out there, or fix it: "
+                f"builders.{self.family}({told})."
             )
 
 

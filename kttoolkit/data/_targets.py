@@ -8,6 +8,7 @@ import pandas as pd
 
 from kttoolkit.data._arrays import as_array, as_float32
 from kttoolkit.exceptions import DataError
+from kttoolkit.plain import shown
 
 Task = Literal["binary", "multiclass", "multilabel", "regression", "other"]
 Targets = tuple[Any, Task, np.ndarray | None, tuple[Any, ...]]
@@ -18,7 +19,7 @@ _TASKS = ("classification", "regression")
 def as_targets(y: Any, task: str | None) -> Targets:
     """Return y as numbers, its task, the class of each row, and the classes."""
     if task is not None and task not in _TASKS:
-        raise DataError(f"task must be one of {_TASKS} or None, but got {task!r}.")
+        raise DataError(f"task must be one of {_TASKS} or None, but got {shown(task)}.")
     if y is None:
         return None, "other", None, ()
     if isinstance(y, Mapping):

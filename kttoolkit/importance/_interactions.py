@@ -8,6 +8,7 @@ import pandas as pd
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.importance._shares import explained, features, importance, varied
+from kttoolkit.plain import shown
 from kttoolkit.ranges import Range
 from kttoolkit.results import TrialRecord, TuneResult
 
@@ -93,7 +94,7 @@ def _chosen(
         if name not in known:
             raise ResultError(
                 f"A hyperparameter must be one of {sorted(known)}, which differ "
-                f"between trials, but got {name!r}."
+                f"between trials, but got {shown(name)}."
             )
     chosen = list(dict.fromkeys(names)) if names is not None else known[:top]
     if len(chosen) < 2:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.plain import visible, visible_lines
+from kttoolkit.plain import shown, visible, visible_lines
 from kttoolkit.ranges import Range
 from kttoolkit.results import (
     TrialRecord,
@@ -103,7 +103,7 @@ def importance(
         importance", ICML 2014; S. Watanabe et al., "PED-ANOVA", arXiv:2304.10255.
     """
     if method not in METHODS:
-        raise ResultError(f"method must be one of {METHODS}, but got {method!r}.")
+        raise ResultError(f"method must be one of {METHODS}, but got {shown(method)}.")
     records = explained(result)
     if len(records) < _FEWEST:
         raise ResultError(

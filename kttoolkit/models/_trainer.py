@@ -30,6 +30,7 @@ from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, check_names, completed
 from kttoolkit.locks import owned
 from kttoolkit.models._predictions import predict, prediction_frame
+from kttoolkit.plain import shown
 from kttoolkit.results import Study, TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate, best_index
 
@@ -189,7 +190,9 @@ class StudyTrainer:
             return self.ensemble(result), None
         if model == "refit":
             return self.refitted(result)
-        raise ResultError(f"model must be 'refit' or 'ensemble', but got {model!r}.")
+        raise ResultError(
+            f"model must be 'refit' or 'ensemble', but got {shown(model)}."
+        )
 
     def out_of_fold(self, result: TuneResult) -> pd.DataFrame:
         """Predict every row by a model that was not trained on it.

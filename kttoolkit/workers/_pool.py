@@ -11,6 +11,7 @@ from typing import Any
 import loky
 
 from kttoolkit.exceptions import SearchError
+from kttoolkit.plain import shown
 from kttoolkit.workers._devices import environment_of, visible_gpus
 from kttoolkit.workers._process import begin
 
@@ -41,7 +42,7 @@ class Workers(Executor):
 
     def __init__(self, n_workers: int) -> None:
         if isinstance(n_workers, bool) or n_workers < 1:
-            raise SearchError(f"n_workers >= 1 must hold, but got {n_workers!r}.")
+            raise SearchError(f"n_workers >= 1 must hold, but got {shown(n_workers)}.")
         cores, gpus = n_cores(), visible_gpus(os.environ)
         self._is_shut = False
         self._seats = [
