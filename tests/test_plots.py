@@ -269,6 +269,15 @@ def test_coordinates_by_hand(result):
     assert beta.isna().any()
 
 
+def test_the_ends_of_a_momentum_are_told_to_the_last_digit(result):
+    """Near 1 three digits would all be 1."""
+    ax = drawn(result.plot.parallel_coordinates(names=["momentum", "learning_rate"]))
+    momenta = [r.values["momentum"] for r in result.records if r.status == "completed"]
+    told = [float(text.get_text()) for text in ax.texts]
+    assert told[:2] == pytest.approx([min(momenta), max(momenta)], abs=1e-6)
+    assert len(ax.texts[0].get_text()) > len("0.999")
+
+
 def test_rounds_of_a_coarse_to_fine_search(tmp_path):
     found = write(tmp_path, 9, bowl)
     with pytest.raises(ResultError, match="has rounds, but this one was a RandomS"):

@@ -151,8 +151,11 @@ def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
         told = dict(zip(places.round(6).tolist(), used, strict=True))
         if one.is_numeric:
             told = {place: told[place] for place in (min(told), max(told))}
+        # Near 1 the last digits are what counts.
+        digits = 6 if one.scale == "one_minus_log" else 3
         for place, value in evenly(sorted(told.items(), key=itemgetter(0))):
-            text = f"{value:.3g}" if isinstance(value, float) else shortened(value, 12)
+            is_float = isinstance(value, float)
+            text = f"{value:.{digits}g}" if is_float else shortened(value, 12)
             ax.annotate(
                 text, (column, place), (3, 0), textcoords="offset points", fontsize=8,
                 va="center",
