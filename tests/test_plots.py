@@ -278,6 +278,16 @@ def test_the_ends_of_a_momentum_are_told_to_the_last_digit(result):
     assert len(ax.texts[0].get_text()) > len("0.999")
 
 
+def test_contours_of_huge_scores_have_infinite_means(tmp_path):
+    """Trials at one place are averaged; that the sum overflows is no warning."""
+    found = write(tmp_path, 3, lambda values: 1e308, ask=lambda hp: [
+        hp.Choice("a", [1]), hp.Choice("b", [1])
+    ])  # fmt: skip
+    frame = plots.contours_frame(found, names=["a", "b"])
+    assert list(frame["n_trials"]) == [3]
+    assert np.isinf(frame["score"]).all()
+
+
 def test_rounds_of_a_coarse_to_fine_search(tmp_path):
     found = write(tmp_path, 9, bowl)
     with pytest.raises(ResultError, match="has rounds, but this one was a RandomS"):

@@ -62,7 +62,9 @@ def contours_frame(
     keys = ["x_name", "y_name", "x", "y"]
     frame = pd.DataFrame(rows, columns=[*keys, "score"])
     grouped = frame.groupby(keys, sort=False)["score"]
-    return grouped.agg(score="mean", n_trials="size").reset_index()
+    # Sums of huge scores are infinite, and so are their means.
+    with np.errstate(over="ignore"):
+        return grouped.agg(score="mean", n_trials="size").reset_index()
 
 
 def plot_contours(
