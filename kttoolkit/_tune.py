@@ -1,10 +1,7 @@
 """`tune`: tuner, data, folds, trackers and result put together."""
 
-import contextlib
 import dataclasses
-import difflib
 import inspect
-import io
 import secrets
 import warnings
 from collections.abc import Mapping, Sequence
@@ -21,18 +18,12 @@ from kttoolkit._study import (
     study_folder,
     write_study,
 )
+from kttoolkit._tuner import as_tuner, make_tuner
 from kttoolkit.engine import prepare_devices
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
-from kttoolkit.options import (
-    OF_A_SEARCH,
-    OF_OUR_TUNERS,
-    arguments_of,
-    checked,
-    checked_together,
-)
-from kttoolkit.plain import shown
+from kttoolkit.options import OF_A_SEARCH, checked
 from kttoolkit.results import (
     STUDY_FILE,
     TEST_FILE,
@@ -42,7 +33,7 @@ from kttoolkit.results import (
 )
 from kttoolkit.scoring import EpochSelection
 from kttoolkit.trackers import ProgressTracker, Tracker, TrackersLike, as_trackers
-from kttoolkit.tuners import TUNERS, FoldTuner, ManualSearch, get
+from kttoolkit.tuners import FoldTuner
 
 DEFAULT_EPOCHS = 30
 
@@ -179,8 +170,7 @@ def tune(
         },
         OF_A_SEARCH,
     )  # fmt: skip
-    tuner, tuner_options = _as_tuner(tuner, tuner_options)
-    _check_max_trials(tuner, asked["max_trials"])
+    tuner, tuner_options = as_tuner(tuner, tuner_options, asked["max_trials"])
     seed, batch_size, fit_kwargs = map(asked.get, ("seed", "batch_size", "fit_kwargs"))
     budgets = {
         "max_trials": asked["max_trials"],
@@ -228,7 +218,10 @@ def tune(
         )  # fmt: skip
         if earlier is not None:
             check_same_study(earlier, study, folder)
-        search = _make_tuner(tuner, problem, seed, budgets, options)
+        search = make_tuner(
+            tuner, problem.factory.hypermodel, problem.objective, seed, budgets,
+            options, known=inspect.signature(tune).parameters.keys(),
+        )  # fmt: skip
         write_study(folder, study, problem.folds, problem.rows)
         arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
         trainer = StudyTrainer(
@@ -280,69 +273,6 @@ def _finish(folder: Path, problem: Problem, trainer: StudyTrainer) -> TuneResult
     metrics = trainer.evaluate(result, problem.test, None)
     write_json(folder / TEST_FILE, metrics)
     return read_result(folder, trainer=trainer)
-
-
-def _as_tuner(tuner: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    if isinstance(tuner, list | tuple):
-        tuner, options = ManualSearch, {"settings": list(tuner), **options}
-    if not isinstance(tuner, keras_tuner.Oracle):
-        tuner = get(tuner)
-    rules = OF_OUR_TUNERS if tuner in TUNERS.values() else {}
-    return tuner, checked_together(checked(options, {**OF_A_SEARCH, **rules}))
-
-
-def _check_max_trials(tuner: Any, given: int | None) -> None:
-    """Refuse a number of trials that would count for nothing."""
-    if given is None:
-        return
-    if isinstance(tuner, keras_tuner.Oracle):
-        raise SearchError(
-            f"An Oracle has its own max_trials, but got max_trials={given} beside a "
-            f"{type(tuner).__name__} with max_trials={shown(tuner.max_trials)}. Pass "
-            "it to the Oracle."
-        )
-    if "max_trials" not in arguments_of(tuner):
-        raise SearchError(
-            f"{tuner.__name__} tries a fixed number of trials, but got "
-            f"max_trials={given}. Leave it out."
-        )
-
-
-def _make_tuner(
-    tuner: Any,
-    problem: Problem,
-    seed: int,
-    budgets: Mapping[str, int | None],
-    options: dict[str, Any],
-) -> FoldTuner:
-    build = problem.factory.hypermodel
-    # A resumed project is announced by Keras Tuner's print; the display tells it.
-    with contextlib.redirect_stdout(io.StringIO()):
-        if isinstance(tuner, keras_tuner.Oracle):
-            _check_options(FoldTuner, options, arguments_of(FoldTuner))
-            search = FoldTuner(tuner, build, **options)
-            search.search_seed = seed
-            return search
-        takes = arguments_of(tuner)
-        limits: dict[str, int | None]
-        limits = {k: v for k, v in budgets.items() if k in takes and v is not None}
-        _check_options(tuner, options, takes)
-        limits["max_consecutive_failed_trials"] = None
-        defaults = getattr(tuner, "tune_options", {})
-        options = {**defaults, **limits, **options}
-        return tuner(build, problem.objective, seed=seed, **options)
-
-
-def _check_options(tuner: type, options: Mapping[str, Any], takes: set[str]) -> None:
-    for name in options:
-        if name not in takes:
-            names = takes | set(inspect.signature(tune).parameters)
-            close = difflib.get_close_matches(name, sorted(names), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise SearchError(
-                f"Arguments must be those of tune or of {tuner.__name__}, but got "
-                f"{name}={shown(options[name])}.{hint}"
-            )
 
 
 def _describe(

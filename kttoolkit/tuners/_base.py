@@ -23,7 +23,7 @@ from kttoolkit.engine import (
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import as_hyperparameters
-from kttoolkit.options import OF_A_TUNER, arguments_of, checked
+from kttoolkit.options import OF_A_TUNER, checked
 from kttoolkit.plain import shown
 from kttoolkit.results import TrialRecord
 from kttoolkit.scoring import (
@@ -35,6 +35,7 @@ from kttoolkit.scoring import (
     best_index,
 )
 from kttoolkit.trackers import Trackers, TrackersLike, as_trackers
+from kttoolkit.tuners._arguments import check_parts, known_only
 from kttoolkit.tuners._budget import Budget
 from kttoolkit.tuners._call import (
     Call,
@@ -120,8 +121,8 @@ class FoldTuner(ModelTuner):
             },
             OF_A_TUNER,
         )  # fmt: skip
-        kwargs = _known(kwargs)
-        _check_parts(oracle, hypermodel)
+        kwargs = known_only(kwargs, FoldTuner)
+        check_parts(oracle, hypermodel)
         prepare_devices()
         choose(own["engine"])
         if own["epoch_selection"] not in EPOCH_SELECTIONS:
@@ -377,30 +378,6 @@ class FoldTuner(ModelTuner):
         """End the search if its time or its epochs are spent."""
         if self.budget.is_over:
             raise SearchStopped
-
-
-def _known(given: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what no tuner takes before a folder is emptied for it."""
-    unknown = sorted(given.keys() - arguments_of(FoldTuner))
-    if unknown:
-        raise SearchError(
-            f"Arguments must be those of a tuner, but got {shown(unknown)}. Those of "
-            "fit, such as callbacks, are given to search."
-        )
-    return checked(given, OF_A_TUNER)
-
-
-def _check_parts(oracle: Any, hypermodel: Any) -> None:
-    if not isinstance(oracle, keras_tuner.Oracle):
-        raise SearchError(
-            f"oracle must be a keras_tuner.Oracle instance, but got {shown(oracle)}."
-        )
-    is_model = callable(hypermodel) or isinstance(hypermodel, keras_tuner.HyperModel)
-    if hypermodel is not None and not is_model:
-        raise SearchError(
-            "hypermodel must be a build function or a HyperModel, but got "
-            f"{shown(hypermodel)}."
-        )
 
 
 def _keeps_run_trial(cls: type[FoldTuner]) -> bool:
