@@ -27,6 +27,8 @@ _PLAIN = (
     type(None), bool, int, float, complex, str, bytes, slice, type(...), enum.Enum,
     np.generic, np.dtype, tf.DType, tf.TensorShape,
 )  # fmt: skip
+# Of these, every value is equal to itself.
+_HASHED = {type(None), bool, int, str, bytes}
 _FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc)
 # Modules whose globals and classes are the same for every model.
 _LIBRARIES = sys.stdlib_module_names | {
@@ -43,6 +45,7 @@ _SKIPPED = {
     "stop_training", "stop_evaluating", "stop_predicting",
     "train_function", "test_function", "predict_function",
     "_eval_epoch_iterator", "_initial_epoch", "_trainable_variables_indices",
+    "_exclude_from_weight_decay_cache",
 }  # fmt: skip
 # What a layer was made with, which Keras's own look up for saving only.
 _SKIPPED_IN_KERAS = _SKIPPED | {"_auto_config"}
@@ -58,11 +61,14 @@ class Description:
         form: equal for what differs in numbers at most.
         numbers: that a graph may be given, each of the kind that `form` tells.
         slots: the objects that hold them, and the names of the attributes.
+        is_rigid: whether numbers are no different from the rest, because code that is
+            not Keras's may do anything with them, or half precision rounds them.
     """
 
     form: tuple[Any, ...]
     numbers: tuple[float, ...] = ()
     slots: tuple[tuple[Any, str], ...] = field(default=(), compare=False)
+    is_rigid: bool = False
 
 
 def describe(*values: Any) -> Description:
@@ -89,7 +95,7 @@ def describe(*values: Any) -> Description:
         walker.walk("", value)
     form, numbers = tuple(walker.found), tuple(walker.numbers)
     if walker.is_rigid:
-        return Description((*form, numbers))
+        return Description((*form, numbers), is_rigid=True)
     return Description(form, numbers, tuple(walker.slots))
 
 
@@ -100,10 +106,9 @@ class _Walker:
         self.found: list[Any] = []
         self.numbers: list[float] = []
         self.slots: list[tuple[Any, str]] = []
-        # Whether numbers may not be told from the rest: code that is not Keras's may
-        # do anything with them, and half precision rounds constants otherwise.
         self.is_rigid = False
         self._seen: dict[int, int] = {}
+        self._kinds: set[type] = set()
         self._classes: set[type] = set()
         self._modules: set[tuple[str, ...]] = set()
         # Keeps temporary objects, whose addresses would be used again.
@@ -111,7 +116,9 @@ class _Walker:
 
     def walk(self, place: str, value: Any) -> None:
         """Describe one value, and what it holds."""
-        if isinstance(value, _PLAIN):
+        if type(value) in _HASHED:
+            self.found.append((place, type(value), value))
+        elif isinstance(value, _PLAIN):
             # 1, 1.0 and True are equal, and not the same.
             self.found.append((place, type(value), _comparable(value)))
         elif isinstance(value, _FIXED):
@@ -186,6 +193,9 @@ class _Walker:
 
     def _class(self, kind: type) -> None:
         """Describe what a user's class holds: methods, and what they have to read."""
+        if kind in self._kinds:
+            return
+        self._kinds.add(kind)
         for parent in kind.__mro__:
             if parent not in self._classes and not _is_library(parent.__module__):
                 self._classes.add(parent)
@@ -251,6 +261,7 @@ def _own(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
+@functools.lru_cache(maxsize=4096)
 def _is_library(module: str | None) -> bool:
     return (module or "builtins").split(".")[0] in _LIBRARIES
 

@@ -1,7 +1,7 @@
 """Weights on disk: one file a training for its best epoch, one for its last."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kttoolkit.engine._keras import find_what_saving_stored
+from kttoolkit.engine._moulds import MOULDS
 from kttoolkit.exceptions import TrialError
 from kttoolkit.files import written_whole
 
@@ -51,12 +52,16 @@ def save(model: keras.Model, path: Path, *, optimizer: bool) -> None:
         path: where to; replaced if it exists.
         optimizer: whether to write the optimizer's state too, for going on.
     """
-    find_what_saving_stored()
     with (
         nullcontext() if optimizer else _without_optimizer(model),
         written_whole(path) as partial,
     ):
-        model.save_weights(partial)
+        MOULDS.write(model, partial, _by_keras(model))
+
+
+def _by_keras(model: keras.Model) -> Callable[[Path], None]:
+    find_what_saving_stored()
+    return model.save_weights
 
 
 def restore(model: keras.Model, path: Path, sample: Any, *, optimizer: bool) -> None:
