@@ -1,9 +1,8 @@
 """The evaluation of a trial: one call that can be pickled and run anywhere."""
 
-import contextlib
 import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -19,6 +18,7 @@ from kttoolkit.engine import (
     choose,
     own_random_state,
     prepare_devices,
+    rare_collections,
 )
 from kttoolkit.exceptions import TrialTimeoutError
 from kttoolkit.scoring import FoldFit
@@ -119,32 +119,13 @@ def evaluate(
     _free_memory()
     hp = hp.copy()
     plan = factory.planned(plan, hp)
-    with own_random_state(), _rare_collections():
+    with own_random_state(), rare_collections():
         watched = observer or SilentObserver()
         if plan.timeout is not None:
             watched = _Timed(watched, plan.timeout)
         assignment = Assignment(factory, hp, data, folds, plan, watched)
         fits = choose(engine).fit_folds(assignment)
     return Outcome(hp, fits)
-
-
-# Objects made before Python looks for unreachable ones: a few models.
-_MANY_OBJECTS = 50_000
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage after a few models, and not thrice in each.
-
-    Beside TensorFlow's objects that takes a twentieth of a search over small networks.
-    """
-    held = gc.get_threshold()
-    if 0 < held[0] < _MANY_OBJECTS:
-        gc.set_threshold(_MANY_OBJECTS, *held[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*held)
 
 
 # Of the time that passes, collections may take one part in this many.

@@ -1,13 +1,14 @@
 """One update for all weights: to the bit what one for each of them gives."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
-from matrix import LAYERS, OPTIMIZERS, dense
+from matrix import LAYERS, OPTIMIZERS, X, Y, dense
 from trials import assert_equal, outcome_of, rich
 
-from kttoolkit.engine import _flat
-from kttoolkit.engine._flat import can_be_flat
+import kttoolkit
+from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._programs import PROGRAMS
 
 L = keras.layers
@@ -20,16 +21,16 @@ LOOKS_AT_ALL = {
 
 @pytest.fixture
 def flattened(monkeypatch):
-    """Note what is made flat."""
-    made, flatten = [], _flat.flatten
+    """Note the steps that were traced with one update for all weights."""
+    traced, updating = [], Flat.updating
 
-    def noting(model):
-        made.append(model)
-        flatten(model)
+    def noting(flat, step):
+        traced.append(flat)
+        return updating(flat, step)
 
-    monkeypatch.setattr("kttoolkit.engine._programs.flatten", noting)
+    monkeypatch.setattr(Flat, "updating", noting)
     PROGRAMS.clear()
-    return made
+    return traced
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - LOOKS_AT_ALL - CHEAP))
@@ -38,7 +39,6 @@ def test_optimizers_are_equal_to_the_bit(name, flattened):
     build = rich(optimizer=OPTIMIZERS[name])
     got = outcome_of("compiled", build, cv=2, fit={"epochs": 3})
     assert len(flattened) == 1
-    assert flattened[0].optimizer.built
     assert_equal(got, outcome_of("reference", build, cv=2, fit={"epochs": 3}))
 
 
@@ -122,6 +122,106 @@ class _Idle(L.Layer):
         return 2 * x
 
 
-def test_trials_that_go_on_keep_the_optimizer_of_every_weight(flattened, tmp_path):
-    outcome_of("compiled", rich(), cv=2, keep_last=True, directory=str(tmp_path))
-    assert not flattened
+def test_what_the_optimizer_keeps_is_kept_for_every_weight(flattened):
+    one, other = _moved("adamw"), _moved("adamw")
+    options = {"batch_size": 8, "verbose": 0}
+    for epochs in (1, 2):
+        mine = kttoolkit.fit(one, X, Y, epochs=epochs, **options)
+        theirs = other.fit(X, Y, epochs=epochs, **options)
+        assert mine.history == theirs.history
+        kept = zip(one.optimizer.variables, other.optimizer.variables, strict=True)
+        for a, b in kept:
+            np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+    assert len(flattened) == 1
+    assert "apply" not in vars(one.optimizer)
+
+
+def _moved(optimizer):
+    """Make a model whose optimizer has seen some steps already."""
+    keras.utils.set_random_seed(0)
+    model = rich(optimizer=optimizer)()
+    model.fit(X, Y, epochs=1, batch_size=8, verbose=0)
+    return model
+
+
+def test_trials_that_go_on_are_trained_so_too(flattened, tmp_path):
+    found = {
+        engine: _last_state(engine, tmp_path / engine)
+        for engine in ("compiled", "reference")
+    }
+    assert len(flattened) == 1
+    assert found["compiled"].keys() == found["reference"].keys()
+    assert any("optimizer" in name for name in found["reference"])
+    for name, values in found["reference"].items():
+        np.testing.assert_array_equal(found["compiled"][name], values, err_msg=name)
+
+
+def _last_state(engine, folder):
+    outcome_of(engine, rich(), cv=2, keep_last=True, directory=str(folder))
+    state = {}
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            state[name] = item[()]
+
+    with h5py.File(folder / "split0.last.weights.h5") as file:
+        file.visititems(note)
+    return state
+
+
+class _Halving(L.Layer):
+    """Changes its own trained weight before it is used."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def get_config(self):
+        return {"place": self.place}
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape, x.dtype)
+
+    def call(self, x):
+        if self.place == "before":
+            self.halve()
+        if self.place == "branch":
+            keras.ops.cond(keras.ops.sum(x) > 0, self.halve, lambda: None)
+        return x * self.scale
+
+    def halve(self):
+        self.scale.assign(self.scale * 0.5)
+
+
+class _Meddling(keras.metrics.Metric):
+    """Changes a weight when the optimizer is done."""
+
+    def __init__(self, layer):
+        super().__init__(name="meddling")
+        self.layer = [layer]
+
+    def update_state(self, *args, **kwargs):
+        self.layer[0].halve()
+
+    def result(self):
+        return 0.0
+
+    def reset_state(self):
+        pass
+
+
+@pytest.mark.parametrize("place", ["before", "branch", "behind"])
+def test_weights_that_change_besides_are_seen(place, flattened):
+    def build():
+        model = dense(_Halving(place), L.Dense(4))()
+        if place == "behind":
+            metrics = [_Meddling(model.layers[0])]
+            model.compile("adam", "binary_crossentropy", metrics=metrics)
+        return model
+
+    got = outcome_of("compiled", build, cv=2)
+    assert len(flattened) >= 1
+    assert_equal(got, outcome_of("reference", build, cv=2))

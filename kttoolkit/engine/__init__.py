@@ -12,6 +12,7 @@ from kttoolkit.engine._base import (
 from kttoolkit.engine._choice import choose
 from kttoolkit.engine._compiled import CompiledEngine, fit
 from kttoolkit.engine._device import prepare_devices
+from kttoolkit.engine._garbage import rare_collections
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
@@ -44,6 +45,7 @@ __all__ = [
     "own_random_state",
     "prepare_devices",
     "publish",
+    "rare_collections",
     "restore",
     "save",
     "trainable_size",

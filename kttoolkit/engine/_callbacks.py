@@ -13,6 +13,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
+from kttoolkit.engine._tensorflow import values_of
 from kttoolkit.engine._wandb_callbacks import give_own_run
 from kttoolkit.exceptions import MissingDependencyError, SearchError
 from kttoolkit.scoring import ObjectiveLike
@@ -49,7 +50,7 @@ class EpochRecorder(keras.callbacks.Callback):
         score = self._signed_score(values)
         if score < self._best:
             self._best = score
-            self.best_weights = [weight.numpy() for weight in self._weights]
+            self.best_weights = values_of(self._weights)
 
     @functools.cached_property
     def _weights(self) -> list[keras.Variable]:

@@ -17,6 +17,7 @@ from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._folds import train_folds
+from kttoolkit.engine._garbage import rare_collections
 from kttoolkit.engine._programs import PROGRAMS, Programs
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import warn
@@ -90,7 +91,8 @@ def _fit_or_leave(
 ) -> keras.callbacks.History:
     try:
         call = FitCall.of(args, kwargs)
-        return fit_compiled(model, call, programs, build, last=last)
+        with rare_collections():
+            return fit_compiled(model, call, programs, build, last=last)
     except RefusedError as refusal:
         warn(refusal)
     return type(model).fit(model, *args, **kwargs)

@@ -1,5 +1,7 @@
 """An epoch of training or of scoring as one traced function."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,8 @@ from kttoolkit.engine._numbers import standing_in
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._tensorflow import POOL, trace
 
+Step = Callable[[Any], Any]
+Wrapper = Callable[[Step], AbstractContextManager[Step]]
 # What decides whether the last step's logs are the epoch's.
 _REPORTING = ("compute_metrics", "get_metrics_result", "metrics")
 
@@ -51,7 +55,11 @@ class Shape:
 
 
 def trace_epoch(
-    model: keras.Model, shape: Shape, rows: Rows, description: Description
+    model: keras.Model,
+    shape: Shape,
+    rows: Rows,
+    description: Description,
+    wrapped: Wrapper = nullcontext,
 ) -> tuple[Any, str]:
     """Trace an epoch.
 
@@ -61,6 +69,7 @@ def trace_epoch(
         rows: an example.
         description: whose numbers the graph is given, if it has any; else they are
             burnt in.
+        wrapped: step -> context that gives the step to take while it lasts.
 
     Returns:
         A `ConcreteFunction` of tensors, row numbers, numbers and, unless sizes are
@@ -73,7 +82,9 @@ def trace_epoch(
         tensors: Any, order: tf.Tensor, numbers: tf.Tensor, batch_size: Any
     ) -> Any:
         with standing_in(slots, numbers, examples):
-            return _epoch(model, shape, tensors, order, batch_size)
+            model.reset_metrics()
+            with wrapped(getattr(model, shape.step)) as step:
+                return _epoch(model, step, shape, tensors, order, batch_size)
 
     numbers = tf.TensorSpec([len(slots)], tf.float64)
     if shape.sizes is None:
@@ -87,10 +98,13 @@ def trace_epoch(
 
 
 def _epoch(
-    model: keras.Model, shape: Shape, tensors: Any, order: tf.Tensor, batch_size: Any
+    model: keras.Model,
+    step: Step,
+    shape: Shape,
+    tensors: Any,
+    order: tf.Tensor,
+    batch_size: Any,
 ) -> Any:
-    model.reset_metrics()
-    step = getattr(model, shape.step)
     is_exact = shape.sizes is not None
     n = order.shape[0] if is_exact else tf.size(order)
     apart = _n_behind_loop(model, shape, n, batch_size)

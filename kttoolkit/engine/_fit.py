@@ -1,13 +1,13 @@
 """`fit` of the compiled engine: the epochs, callbacks and history of `model.fit`."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
-from kttoolkit.engine._flat import can_be_flat
-from kttoolkit.engine._jobs import Steps, run
+from kttoolkit.engine._jobs import Job, Steps, run
 from kttoolkit.engine._keras import first_epoch
 from kttoolkit.engine._program import (
     Program,
@@ -91,8 +91,7 @@ def fit_steps(
             make_ready(model, rows)
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
     lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
-    flat = lent and can_be_flat(model)
-    program, numbers = programs.find(model, rows, validation, build, flat=flat)
+    program, numbers = programs.find(model, rows, validation, build, is_fresh=lent)
     if not lent:
         with refusing():
             make_ready(model, rows)
@@ -140,10 +139,12 @@ class _Training:
         logs = None
         for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
             self.callbacks.on_epoch_begin(epoch)
-            job = self.program.train(seat, self.rows, next(orders))
-            logs = dict((yield job))
-            if self.validation is not None and self._is_scored(epoch):
-                logs.update((yield from self._score(seat, self.validation)))
+            train = self.program.train(seat, self.rows, next(orders))
+            if self.validation is None or not self._is_scored(epoch):
+                logs = dict((yield train))
+            else:
+                test = self.program.test(seat, self.validation)
+                logs = yield from self._train_and_score(train, test)
             self.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
@@ -152,17 +153,37 @@ class _Training:
         self.callbacks.on_train_end(logs=logs)
         return model.history
 
-    def _score(self, seat: Seat, rows: Rows) -> Steps[dict[str, float]]:
-        self.callbacks.on_test_begin()
-        scores = as_numbers((yield self.program.test(seat, rows)))
-        self.callbacks.on_test_end(scores)
-        return {f"val_{name}": value for name, value in scores.items()}
+    def _train_and_score(self, train: Job, test: Job) -> Steps[dict[str, Any]]:
+        if self._watches_scoring:
+            logs = dict((yield train))
+            self.callbacks.on_test_begin()
+            scores = as_numbers((yield test))
+            self.callbacks.on_test_end(scores)
+        else:
+            # A job less to wait for.
+            trained, tested = yield lambda: (train(), test())
+            logs, scores = dict(trained), as_numbers(tested)
+        logs.update({f"val_{name}": value for name, value in scores.items()})
+        return logs
+
+    @functools.cached_property
+    def _watches_scoring(self) -> bool:
+        return any(map(_watches_scoring, self.callbacks.callbacks))
 
     def _is_scored(self, epoch: int) -> bool:
         frequency = self.call.validation_freq
         if isinstance(frequency, int):
             return (epoch + 1) % frequency == 0
         return epoch + 1 in frequency
+
+
+def _watches_scoring(callback: keras.callbacks.Callback) -> bool:
+    usual = keras.callbacks.Callback
+    return any(
+        name in vars(callback)
+        or getattr(type(callback), name) is not getattr(usual, name)
+        for name in ("on_test_begin", "on_test_end")
+    )
 
 
 def sees_weights_only(callback: keras.callbacks.Callback) -> bool:

@@ -197,7 +197,9 @@ def _keep(
     with told_if_unwritable(folder):
         # Without its parents: a study that was deleted meanwhile stays deleted.
         folder.mkdir(exist_ok=True)
-    write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
+    if split == 0:
+        # One for all, since they are built alike.
+        write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
     if plan.keep_last:
         save(model, last_file(folder, split), optimizer=True)
     if recorder.best_weights is not None:

@@ -1,5 +1,7 @@
 """What the engines need of Keras that no public name gives (checked on 3.15)."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -74,6 +76,67 @@ def is_own(model: keras.Model, *names: str) -> bool:
         or getattr(type(model), name) is not getattr(keras.Model, name)
         for name in names
     )
+
+
+def slots_of(
+    optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]
+) -> dict[str, list[keras.Variable]]:
+    """Find what an optimizer keeps of every weight.
+
+    Args:
+        optimizer: built.
+        weights: in the order that it was built on.
+
+    Returns:
+        Attributes of the optimizer: a variable for each weight, of its shape.
+
+    Raises:
+        ValueError: if it was built on other weights, or has more than that.
+    """
+    shapes = [tuple(weight.shape) for weight in weights]
+    slots = {
+        name: list(value)
+        for name, value in vars(optimizer).items()
+        if name not in {"_variables", "_trainable_variables"}
+        and isinstance(value, list)
+        and all(isinstance(part, keras.Variable) for part in value)
+        and [tuple(part.shape) for part in value] == shapes
+    }
+    found = {id(variable) for variables in slots.values() for variable in variables}
+    others = [v for v in optimizer.variables if id(v) not in found]
+    known = optimizer._trainable_variables_indices  # noqa: SLF001
+    keys = [optimizer._var_key(weight) for weight in weights]  # noqa: SLF001
+    if list(known) != keys or any(tuple(variable.shape) for variable in others):
+        raise ValueError("The optimizer was built on other weights.")
+    return slots
+
+
+@contextmanager
+def on_one_weight(
+    optimizer: keras.optimizers.Optimizer,
+    weight: keras.Variable,
+    slots: Mapping[str, keras.Variable],
+) -> Iterator[None]:
+    """Let an optimizer believe that it was built on a single weight.
+
+    Args:
+        optimizer: built, maybe on others.
+        weight: the one to apply it to.
+        slots: attributes of the optimizer, and what they hold for this weight.
+
+    Yields:
+        Nothing.
+    """
+    key = optimizer._var_key(weight)  # noqa: SLF001
+    instead: dict[str, Any] = {name: [slot] for name, slot in slots.items()}
+    instead["_trainable_variables_indices"] = {key: 0}
+    state = vars(optimizer)
+    held = {name: state[name] for name in instead}
+    state.update(instead)
+    try:
+        yield
+    finally:
+        state.update(held)
 
 
 def find_what_saving_stored() -> None:

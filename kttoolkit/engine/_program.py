@@ -2,8 +2,9 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from threading import Event, Lock
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import tensorflow as tf
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, trace_epoch
+from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._keras import has_all_but_slots, is_own
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
@@ -40,8 +42,21 @@ class _Function:
     concrete: Any
     executor: str
     places: tuple[int | None, ...]
+    _lock: Lock = field(default_factory=Lock)
+    _optimized: Event = field(default_factory=Event)
 
     def __call__(self, variables: Sequence[Any], *args: Any) -> Any:
+        if not self._optimized.is_set():
+            # TensorFlow optimizes a graph when it is called, as often as it is called
+            # before that is done.
+            with self._lock:
+                if not self._optimized.is_set():
+                    result = self._run(variables, *args)
+                    self._optimized.set()
+                    return result
+        return self._run(variables, *args)
+
+    def _run(self, variables: Sequence[Any], *args: Any) -> Any:
         own = self.concrete.captured_inputs
         captured = [
             tensor if place is None else variables[place].handle
@@ -77,6 +92,8 @@ class Program:
         validation: an example of those to score on, or None.
         description: of the model, where the graph shall serve models with other
             numbers too; without one they are burnt in.
+        is_fresh: whether every training begins with a new optimizer, of which nobody
+            wants to know anything afterwards.
 
     Raises:
         RefusedError: if the model cannot be traced.
@@ -88,6 +105,8 @@ class Program:
         rows: Rows,
         validation: Rows | None,
         description: Description | None = None,
+        *,
+        is_fresh: bool = False,
     ) -> None:
         self.model = model
         self.takes_numbers = description is not None
@@ -96,17 +115,26 @@ class Program:
         self.shareable = True
         self._shapes: dict[tuple[Any, ...], Shape] = {}
         self._functions: dict[Shape, _Function] = {}
+        self._flat: Flat | None = None
         with refusing():
             make_ready(model, rows)
-            self._function("train_step", rows, rows.n_samples)
+            self._trace_training(rows, keeps_slots=not is_fresh)
             if validation is not None:
                 self._function("test_step", validation, validation.n_samples)
-        self._spares = Spares(model)
+        self._spares = Spares(model, self._vectors, self._idle)
 
-    @property
+    @functools.cached_property
     def n_bytes(self) -> int:
         """Return how much the variables take."""
-        return n_bytes_of(variables_of(self.model))
+        return n_bytes_of([*variables_of(self.model), *self._vectors])
+
+    @property
+    def _vectors(self) -> list[tf.Variable]:
+        return [] if self._flat is None else self._flat.variables
+
+    @property
+    def _idle(self) -> list[tf.Variable]:
+        return [] if self._flat is None else self._flat.idle
 
     @contextmanager
     def seat(self, model: keras.Model, numbers: Sequence[float] = ()) -> Iterator[Seat]:
@@ -122,7 +150,7 @@ class Program:
         """
         given = tf.constant(numbers if self.takes_numbers else [], tf.float64)
         if model is self.model:
-            yield Seat(variables_of(model), given)
+            yield Seat([*variables_of(model), *self._vectors], given)
         else:
             with self._spares.seat(model) as variables:
                 yield Seat(variables, given)
@@ -163,6 +191,15 @@ class Program:
             args.append(tf.constant(rows.batch_size))
         return functools.partial(function, seat.variables, *args)
 
+    def _trace_training(self, rows: Rows, *, keeps_slots: bool) -> None:
+        if can_be_flat(self.model):
+            try:
+                self._flat = Flat(self.model, keeps_slots=keeps_slots)
+                self._function("train_step", rows, rows.n_samples)
+            except (RefusedError, ValueError):
+                self._flat = None
+        self._function("train_step", rows, rows.n_samples)
+
     def _function(self, step: str, rows: Rows, n: int) -> _Function:
         """Trace an epoch, unless one of its shape was traced before."""
         # A shape takes 0.2 ms to find out.
@@ -172,13 +209,16 @@ class Program:
         shape = self._shapes[sizes]
         if shape not in self._functions:
             self.traces += 1
-            traced = trace_epoch(self.model, shape, rows, self._description)
+            flat = self._flat if step == "train_step" else None
+            wrapped = nullcontext if flat is None else flat.updating
+            traced = trace_epoch(self.model, shape, rows, self._description, wrapped)
             self._functions[shape] = self._placed(*traced)
         return self._functions[shape]
 
     def _placed(self, concrete: Any, executor: str) -> _Function:
         _check_randomness(concrete)
-        places = {id(v.handle): i for i, v in enumerate(variables_of(self.model))}
+        variables = [*variables_of(self.model), *self._vectors]
+        places = {id(v.handle): i for i, v in enumerate(variables)}
         captured = concrete.captured_inputs
         found = tuple(places.get(id(tensor)) for tensor in captured)
         self.shareable = self.shareable and not any(

@@ -10,7 +10,6 @@ import keras
 
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description, describe
-from kttoolkit.engine._flat import flatten
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._numbers import may_be_given
 from kttoolkit.engine._program import Program, make_ready, refusing
@@ -29,7 +28,7 @@ class _Wanted:
     rows: Rows
     validation: Rows | None
     build: Callable[[], keras.Model] | None
-    flat: bool
+    is_fresh: bool
 
 
 class Programs:
@@ -56,7 +55,7 @@ class Programs:
         validation: Rows | None,
         build: Callable[[], keras.Model] | None,
         *,
-        flat: bool = False,
+        is_fresh: bool = False,
     ) -> tuple[Program, tuple[float, ...]]:
         """Return a program that computes what the model would.
 
@@ -69,8 +68,8 @@ class Programs:
             validation: to score on, or None.
             build: makes another model of the kind, for a program that outlives this
                 training; None traces the model itself.
-            flat: whether all weights may be updated at once (`flatten`), which
-                leaves the model's own optimizer without its slots.
+            is_fresh: whether the optimizer has nothing to go on from, and nobody wants
+                to know anything of it afterwards.
 
         Returns:
             The program, which others may be using too, and the model's numbers.
@@ -80,8 +79,8 @@ class Programs:
             with refusing():
                 make_ready(model, rows)
         specs = (rows.spec(), None if validation is None else validation.spec())
-        around = describe(specs, keras.config.floatx(), model.jit_compile, flat)
-        wanted = _Wanted(model, describe(model), rows, validation, build, flat)
+        around = describe(specs, keras.config.floatx(), model.jit_compile, is_fresh)
+        wanted = _Wanted(model, describe(model), rows, validation, build, is_fresh)
         form = (wanted.description.form, around)
         numbers = wanted.description.numbers
         program = self._kept.get(form) or self._kept.get((*form, numbers))
@@ -137,15 +136,12 @@ class Programs:
 
     def _made(self, wanted: _Wanted, *, given: bool = False) -> Program:
         """Trace another model of the kind, or else the model itself."""
-        for flat in (True, False) if wanted.flat else (False,):
-            program = self._of_another(wanted, flat=flat, given=given)
-            if program is not None:
-                return program
+        program = self._of_another(wanted, given=given)
+        if program is not None:
+            return program
         return self._traced(wanted.model, wanted.description, wanted, given=given)
 
-    def _of_another(
-        self, wanted: _Wanted, *, flat: bool, given: bool
-    ) -> Program | None:
+    def _of_another(self, wanted: _Wanted, *, given: bool) -> Program | None:
         if wanted.build is None:
             return None
         template = unused(wanted.build)
@@ -156,14 +152,7 @@ class Programs:
         # A model may have been changed since it was built; then it goes alone.
         if description != wanted.description:
             return None
-        if flat:
-            flatten(template)
-        try:
-            program = self._traced(template, description, wanted, given=given)
-        except RefusedError:
-            if not flat:
-                raise
-            return None
+        program = self._traced(template, description, wanted, given=given)
         return program if program.shareable else None
 
     def _traced(
@@ -175,7 +164,9 @@ class Programs:
         given: bool,
     ) -> Program:
         slots = description if given else None
-        program = Program(model, wanted.rows, wanted.validation, slots)
+        program = Program(
+            model, wanted.rows, wanted.validation, slots, is_fresh=wanted.is_fresh
+        )
         self.traces += program.traces
         return program
 

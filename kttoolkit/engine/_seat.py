@@ -26,17 +26,27 @@ class Spares:
 
     Args:
         like: a model with everything made and never trained.
+        scratch: variables beside the model's.
+        idle: those of the model's that no graph has a use for.
     """
 
-    def __init__(self, like: keras.Model) -> None:
+    def __init__(
+        self,
+        like: keras.Model,
+        scratch: Sequence[tf.Variable] = (),
+        idle: Iterable[tf.Variable] = (),
+    ) -> None:
+        ignored = {id(variable) for variable in idle}
         self._n_made = len(_weights_and_metrics(like))
         self._metrics = [*map(_value, like.metrics_variables)]
-        self._slots = [*map(_value, _slots(like))]
+        slots = map(_value, _slots(like))
+        self._slots = [None if id(slot) in ignored else slot for slot in slots]
+        self._scratch = list(scratch)
         # Variables take longer to make than to assign to.
-        self._free: dict[tuple[int, ...], list[list[tf.Variable]]] = {}
+        self._free: dict[tuple[int, ...], list[list[tf.Variable | None]]] = {}
 
     @contextmanager
-    def seat(self, model: keras.Model) -> Iterator[list[tf.Variable]]:
+    def seat(self, model: keras.Model) -> Iterator[list[tf.Variable | None]]:
         """Lend what a model lacks, with the values of an untrained model.
 
         Args:
@@ -44,19 +54,16 @@ class Spares:
 
         Yields:
             What `variables_of` gives for an untrained model of the kind, with the
-            model's own variables wherever it has them.
+            model's own variables wherever it has them and None for idle ones; behind
+            them the scratch variables.
         """
         made, stepped = _weights_and_metrics(model), _slots(model)
         metrics = self._metrics if len(made) != self._n_made else []
         made = model.variables if metrics else made
-        wanted = [*metrics, *self._slots[len(stepped) :]]
+        wanted = [*metrics, *self._slots[len(stepped) :], *self._scratch]
         free = self._free.setdefault((len(metrics), len(wanted)), [])
-        if free:
-            lent = free.pop()
-            for variable, value in zip(lent, wanted, strict=True):
-                variable.assign(value)
-        else:
-            lent = [tf.Variable(value, trainable=False) for value in wanted]
+        lent = free.pop() if free else [None] * len(wanted)
+        lent = [_copied(*pair) for pair in zip(wanted, lent, strict=True)]
         n = len(metrics)
         yield [*map(_value, made), *lent[:n], *map(_value, stepped), *lent[n:]]
         free.append(lent)
@@ -84,3 +91,14 @@ def _slots(model: keras.Model) -> Sequence[Any]:
 
 def _value(variable: Any) -> tf.Variable:
     return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _copied(
+    value: tf.Variable | None, variable: tf.Variable | None
+) -> tf.Variable | None:
+    if value is None:
+        return None
+    if variable is None:
+        return tf.Variable(value, trainable=False)
+    variable.assign(value)
+    return variable

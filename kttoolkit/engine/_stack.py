@@ -15,14 +15,10 @@ import tensorflow as tf
 
 from kttoolkit.engine import _pfor
 from kttoolkit.engine._call import RefusedError
+from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._program import make_ready, refusing
 from kttoolkit.engine._rows import Rows
 
-_ELEMENTWISE = (
-    keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW,
-    keras.optimizers.Nadam, keras.optimizers.Adamax, keras.optimizers.RMSprop,
-    keras.optimizers.Adagrad, keras.optimizers.Adadelta, keras.optimizers.Lion,
-)  # fmt: skip
 # Layers that were compared with `model.fit`, fold by fold (tests/test_stacked.py).
 _L = keras.layers
 _LAYERS = (
@@ -320,27 +316,6 @@ def check_layers(model: keras.Model) -> None:
             raise RefusedError(f"{kind} layers are not among those that are stacked")
         elif layer.compute_dtype != layer.variable_dtype:
             raise RefusedError("half precision rounds otherwise when it is batched")
-
-
-def check_optimizer(model: keras.Model) -> None:
-    """Refuse optimizers that look at more than one number at a time.
-
-    Args:
-        model: compiled.
-
-    Raises:
-        RefusedError: with the reason.
-    """
-    optimizer = model.optimizer
-    name = type(optimizer).__name__
-    if type(optimizer) not in _ELEMENTWISE:
-        raise RefusedError(f"{name} does not treat every weight by itself")
-    if "_exclude_from_weight_decay" in vars(optimizer):
-        raise RefusedError(f"{name} leaves some weights out of its weight decay")
-    of_all = ("clipnorm", "global_clipnorm", "use_ema", "gradient_accumulation_steps")
-    for option in of_all:
-        if getattr(optimizer, option, None):
-            raise RefusedError(f"{name} has {option}, which looks at all weights")
 
 
 def _others(model: keras.Model) -> list[keras.Variable]:

@@ -14,12 +14,13 @@ from kttoolkit.engine._describe import describe
 from kttoolkit.engine._fit import as_numbers, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
 from kttoolkit.engine._keras import is_own
+from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._placed import PlacedRows
 from kttoolkit.engine._programs import PROGRAMS, unused
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import row_orders
-from kttoolkit.engine._stack import Stack, check_layers, check_optimizer
+from kttoolkit.engine._stack import Stack, check_layers
 from kttoolkit.scoring import FoldFit
 
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics",
