@@ -13,7 +13,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
-from kttoolkit.engine._tensorflow import values_of
+from kttoolkit.engine._tensorflow import put_values, values_of
 from kttoolkit.engine._wandb_callbacks import give_own_run
 from kttoolkit.exceptions import MissingDependencyError, SearchError
 from kttoolkit.scoring import ObjectiveLike
@@ -69,7 +69,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def restore_best(self) -> None:
         """Give the model the weights of its best epoch, if one was seen."""
         if self.best_weights is not None:
-            self.model.set_weights(self.best_weights)
+            put_values(self._weights, self.best_weights)
 
     def _signed_score(self, logs: Mapping[str, float]) -> float:
         if not self.objective.has_value(logs):  # type: ignore[attr-defined]

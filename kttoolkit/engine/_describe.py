@@ -13,7 +13,7 @@ import inspect
 import sys
 import types
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ _FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc)
 _LIBRARIES = sys.stdlib_module_names | {
     "keras", "tensorflow", "numpy", "keras_tuner", "kttoolkit", "_wrappers", "wrapt",
 }  # fmt: skip
+# Keras lays them around the methods of every layer.
+_WRAPPERS = {"build_wrapper", "quantize_wrapper"}
 # State that lives in variables, or has done its work when the model is built.
 _BY_TYPE = (
     keras.initializers.Initializer, keras.random.SeedGenerator, weakref.ref,
@@ -51,6 +53,26 @@ _SKIPPED = {
 _SKIPPED_IN_KERAS = _SKIPPED | {"_auto_config"}
 # What loading weights sets, and building does not.
 _ABSENT_OR_FALSE = {"is_gptq_calibrated", "is_awq_calibrated"}
+# How values are looked into, in the order of asking; later ones ask less.
+_TESTS: dict[str, Callable[[Any], bool]] = {
+    "plain": lambda value: isinstance(value, _PLAIN),
+    "fixed": lambda value: isinstance(value, _FIXED),
+    "variable": lambda value: isinstance(value, keras.Variable),
+    "array": lambda value: isinstance(value, np.ndarray | tf.Tensor),
+    "by_type": lambda value: isinstance(value, _BY_TYPE),
+    "mapping": lambda value: isinstance(value, Mapping),
+    "sequence": lambda value: isinstance(value, list | tuple | set | frozenset),
+    "same": lambda value: callable(value) and not hasattr(type(value), "__call__"),  # noqa: B004
+    "function": lambda value: isinstance(value, types.FunctionType),
+    "method": lambda value: isinstance(value, types.MethodType),
+    "static": lambda value: isinstance(value, classmethod | staticmethod),
+    "property": lambda value: isinstance(value, property),
+    "partial": lambda value: isinstance(value, functools.partial),
+    "attributes": lambda value: (
+        hasattr(value, "__dict__") and not isinstance(value, tf.Variable)
+    ),
+}
+_WAYS: dict[type, str] = {}
 
 
 @dataclass(frozen=True)
@@ -116,54 +138,51 @@ class _Walker:
 
     def walk(self, place: str, value: Any) -> None:
         """Describe one value, and what it holds."""
-        if type(value) in _HASHED:
-            self.found.append((place, type(value), value))
-        elif isinstance(value, _PLAIN):
+        kind = type(value)
+        if kind in _HASHED:
+            self.found.append((place, kind, value))
+            return
+        way = _WAYS.get(kind) or _way_of(value)
+        if way == "plain":
             # 1, 1.0 and True are equal, and not the same.
-            self.found.append((place, type(value), _comparable(value)))
-        elif isinstance(value, _FIXED):
+            self.found.append((place, kind, _comparable(value)))
+        elif way == "fixed":
             self.found.append((place, _Same(value)))
         elif id(value) in self._seen:
             self.found.append((place, "seen", self._seen[id(value)]))
         else:
             self._seen[id(value)] = len(self._seen)
             self._kept.append(value)
-            self.found.append((place, type(value)))
-            self._class(type(value))
-            self._look_into(value)
+            self.found.append((place, kind))
+            self._class(kind)
+            getattr(self, f"_{way}")(value)
 
-    def _look_into(self, value: Any) -> None:
-        if isinstance(value, keras.Variable):
-            self._variable(value)
-        elif isinstance(value, np.ndarray | tf.Tensor):
-            self.found.append(_array(value))
-        elif isinstance(value, _BY_TYPE):
-            pass
-        elif isinstance(value, Mapping):
-            self._children(value.items())
-        elif isinstance(value, list | tuple | set | frozenset):
-            self._children(enumerate(value))
-        elif callable(value) and not hasattr(type(value), "__call__"):  # noqa: B004
-            self.found.append(_Same(value))
-        else:
-            self._object(value)
+    def _by_type(self, value: Any) -> None:
+        """Its type says all that a graph depends on."""
 
-    def _object(self, value: Any) -> None:
-        if isinstance(value, types.FunctionType):
-            self._function(value)
-        elif isinstance(value, types.MethodType):
-            self._children([("self", value.__self__), ("func", value.__func__)])
-        elif isinstance(value, classmethod | staticmethod):
-            self.walk("func", value.__func__)
-        elif isinstance(value, property):
-            self._children(enumerate([value.fget, value.fset]))
-        elif isinstance(value, functools.partial):
-            parts = [value.func, value.args, value.keywords]
-            self._children(enumerate(parts))
-        elif isinstance(value, tf.Variable) or not hasattr(value, "__dict__"):
-            self.found.append(_Same(value))
-        else:
-            self._attributes(value)
+    def _same(self, value: Any) -> None:
+        self.found.append(_Same(value))
+
+    def _array(self, value: Any) -> None:
+        self.found.append(_content(value))
+
+    def _mapping(self, value: Any) -> None:
+        self._children(value.items())
+
+    def _sequence(self, value: Any) -> None:
+        self._children(enumerate(value))
+
+    def _method(self, value: Any) -> None:
+        self._children([("self", value.__self__), ("func", value.__func__)])
+
+    def _static(self, value: Any) -> None:
+        self.walk("func", value.__func__)
+
+    def _property(self, value: Any) -> None:
+        self._children(enumerate([value.fget, value.fset]))
+
+    def _partial(self, value: Any) -> None:
+        self._children(enumerate([value.func, value.args, value.keywords]))
 
     def _attributes(self, value: Any) -> None:
         if isinstance(value, keras.DTypePolicy):
@@ -204,6 +223,8 @@ class _Walker:
 
     def _function(self, value: types.FunctionType) -> None:
         self.found.append(value.__code__)
+        if value.__code__.co_name in _WRAPPERS and _is_library(value.__module__):
+            return
         if not _is_library(value.__module__):
             self.is_rigid = True
             self._read(value.__globals__, _names(value.__code__))
@@ -226,6 +247,16 @@ class _Walker:
                 if key not in self._modules:
                     self._modules.add(key)
                     self._read(vars(value), names)
+
+
+def _way_of(value: Any) -> str:
+    """Find the method of `_Walker` for a value, once for each type of a library."""
+    way = next((way for way, test in _TESTS.items() if test(value)), "same")
+    kind = type(value)
+    # A proxy tells another class than its own.
+    if value.__class__ is kind and _is_library(kind.__module__):
+        _WAYS[kind] = way
+    return way
 
 
 class _Same:
@@ -279,7 +310,7 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _array(value: Any) -> Any:
+def _content(value: Any) -> Any:
     if not isinstance(value, np.ndarray) and not hasattr(value, "numpy"):
         return _Same(value)
     array = np.asarray(value)

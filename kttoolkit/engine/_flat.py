@@ -68,7 +68,7 @@ class Flat:
         self._weights = model.trainable_variables
         self._sizes = _sizes(self._weights)
         slots = slots_of(self._optimizer, self._weights)
-        self._kept = slots if keeps_slots else {}
+        self._kept, self._replaced = (slots, {}) if keeps_slots else ({}, slots)
         self._whole = _vector(self._weights)
         self._whole_slots = {name: _vector(parts) for name, parts in slots.items()}
         self._n_writing = 0
@@ -81,8 +81,7 @@ class Flat:
     @property
     def idle(self) -> list[tf.Variable]:
         """Return the slots that the vectors stand for all the time."""
-        slots = slots_of(self._optimizer, self._weights)
-        return [] if self._kept else [v.value for v in chain(*slots.values())]
+        return [slot.value for slot in chain(*self._replaced.values())]
 
     @contextmanager
     def updating(self, step: Callable[[Any], Any]) -> Iterator[Callable[[Any], Any]]:

@@ -202,8 +202,7 @@ def _keep(
         write_json(folder / BUILD_CONFIG_FILE, model.get_build_config())
     if plan.keep_last:
         save(model, last_file(folder, split), optimizer=True)
-    if recorder.best_weights is not None:
-        model.set_weights(recorder.best_weights)
+    recorder.restore_best()
     save(model, best_file(folder, split), optimizer=False)
 
 
