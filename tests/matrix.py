@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 L = keras.layers
 N, N_VALIDATION = 45, 13
@@ -79,3 +80,135 @@ OPTIMIZERS = {
         keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5, staircase=True)
     ),
 }  # fmt: skip
+
+
+def images():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            L.RandomFlip("horizontal"),
+            L.RandomRotation(0.1),
+            L.Conv2D(3, 3, activation="relu"),
+            L.BatchNormalization(),
+            L.MaxPooling2D(),
+            L.Flatten(),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("rmsprop", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def words():
+    model = keras.Sequential(
+        [
+            keras.Input((7,)),
+            L.Embedding(20, 4, mask_zero=True),
+            L.Bidirectional(L.LSTM(3, dropout=0.2, recurrent_dropout=0.1)),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def attention():
+    inputs = keras.Input((7,))
+    h = L.Embedding(20, 4)(inputs)
+    h = L.MultiHeadAttention(2, 2, dropout=0.1)(h, h)
+    model = keras.Model(inputs, L.Dense(1, activation="sigmoid")(L.Flatten()(h)))
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+def unbuilt():
+    model = keras.Sequential([L.Dense(4, activation="relu"), L.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+def unseeded_noise():
+    class Noise(L.Layer):
+        def call(self, inputs, training=False):
+            drawn = keras.random.normal(keras.ops.shape(inputs))
+            return inputs + drawn if training else inputs
+
+    return dense(Noise(), L.Dense(3))()
+
+
+class OwnSteps(keras.Model):
+    """A training loop as in Keras's guide: its own step, metrics and trackers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = L.Dense(1)
+        self.tracker = keras.metrics.Mean(name="loss")
+
+    def call(self, x):
+        return self.layer(x)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = keras.ops.mean((self(x, training=True)[:, 0] - y) ** 2)
+        gradients = tape.gradient(loss, self.trainable_weights)
+        self.optimizer.apply_gradients(
+            zip(gradients, self.trainable_weights, strict=True)
+        )
+        self.tracker.update_state(loss)
+        return {"loss": self.tracker.result(), "last": loss, "rows": tf.size(y)}
+
+    def test_step(self, data):
+        x, y = data
+        return {"last": keras.ops.mean((self(x)[:, 0] - y) ** 2)}
+
+    @property
+    def metrics(self):
+        return [self.tracker]
+
+
+def own_steps():
+    model = OwnSteps()
+    model.compile("adam")
+    return model
+
+
+class OwnLoss(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = L.Dense(1, activation="sigmoid")
+
+    def call(self, x):
+        return self.layer(x)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **kwargs):
+        return super().compute_loss(x, y, y_pred, sample_weight, **kwargs) * 0.5
+
+
+def own_loss():
+    model = OwnLoss()
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def two_in_two_out():
+    a, b = keras.Input((6,), name="a"), keras.Input((7,), name="b")
+    h = L.Concatenate()([L.Dense(3)(a), L.Dense(3)(b)])
+    outputs = {"one": L.Dense(1, name="one")(h), "two": L.Dense(2, name="two")(h)}
+    model = keras.Model({"a": a, "b": b}, outputs)
+    losses = {"one": "mse", "two": "mae"}
+    model.compile(
+        "adam", losses, loss_weights={"one": 0.3, "two": 1}, metrics={"one": ["mae"]}
+    )
+    return model
+
+
+MODELS = {
+    "images": (images, IMAGES),
+    "words": (words, WORDS),
+    "attention": (attention, WORDS),
+    "unbuilt": (unbuilt, X),
+    "unseeded_noise": (unseeded_noise, X),
+    "own_steps": (own_steps, X),
+    "own_loss": (own_loss, X),
+}

@@ -88,7 +88,9 @@ class Moulds:
             path: where to.
             write: lets Keras do it.
         """
-        variables = [*model.variables, *_variables_of(model.optimizer)]
+        # A model that was never compiled has none.
+        optimizer = getattr(model, "optimizer", None)
+        variables = [*model.variables, *_variables_of(optimizer)]
         if sum(map(_n_bytes, variables)) > _MAX_BYTES:
             write(path)
             return
