@@ -55,6 +55,16 @@ def test_another_model_has_another_mould(moulds, tmp_path):
     assert moulds.n_filled == 1
 
 
+def test_models_that_were_never_compiled_have_no_optimizer(moulds, tmp_path):
+    for seed in range(2):
+        keras.utils.set_random_seed(seed)
+        reset_names()
+        model = keras.Sequential([keras.Input((6,)), L.Dense(3)])
+        ours, theirs = both(moulds, model, tmp_path)
+        assert ours.read_bytes() == theirs.read_bytes()
+    assert moulds.n_filled == 1
+
+
 def test_equal_values_make_no_mould(moulds, tmp_path):
     for seed in range(2):
         keras.utils.set_random_seed(seed)

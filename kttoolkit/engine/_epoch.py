@@ -54,6 +54,19 @@ class Shape:
         return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
 
 
+def takes_no_rows(model: keras.Model, shape: Shape) -> bool:
+    """Tell whether a graph traced for this may be given no rows at all.
+
+    Args:
+        model: its step is traced.
+        shape: what for.
+
+    Returns:
+        Whether all batches are taken in a loop.
+    """
+    return shape.sizes is None and not is_own(model, shape.step, *_REPORTING)
+
+
 def trace_epoch(
     model: keras.Model,
     shape: Shape,
@@ -128,6 +141,7 @@ def _epoch(
 def _n_behind_loop(model: keras.Model, shape: Shape, n: Any, batch_size: Any) -> Any:
     # XLA wants one shape for all batches of a loop. A model with steps of its own
     # reports what its last step returned, which a loop could not hand out.
-    if not is_own(model, shape.step, *_REPORTING):
-        return 0 if shape.sizes is None else n % batch_size
-    return (n - 1) % batch_size + 1
+    if takes_no_rows(model, shape):
+        return 0
+    reports = is_own(model, shape.step, *_REPORTING)
+    return (n - 1) % batch_size + 1 if reports else n % batch_size

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
-from kttoolkit.engine._epoch import Shape, trace_epoch
+from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._keras import has_all_but_slots, is_own
 from kttoolkit.engine._rows import Rows
@@ -37,24 +37,27 @@ class _Function:
         executor: what runs it.
         places: for each tensor that it captured its place among the variables, or
             None for what belongs to the graph.
+        takes_no_rows: whether it may be called without rows, which changes nothing.
     """
 
     concrete: Any
     executor: str
     places: tuple[int | None, ...]
+    takes_no_rows: bool
     _lock: Lock = field(default_factory=Lock)
-    _optimized: Event = field(default_factory=Event)
+    _started: Event = field(default_factory=Event)
 
-    def __call__(self, variables: Sequence[Any], *args: Any) -> Any:
-        if not self._optimized.is_set():
-            # TensorFlow optimizes a graph when it is called, as often as it is called
-            # before that is done.
+    def __call__(
+        self, variables: Sequence[Any], rows: Any, order: tf.Tensor, *args: Any
+    ) -> Any:
+        if self.takes_no_rows and not self._started.is_set():
+            # TensorFlow optimizes a graph at its first call, and again in every call
+            # that is made before that is done.
             with self._lock:
-                if not self._optimized.is_set():
-                    result = self._run(variables, *args)
-                    self._optimized.set()
-                    return result
-        return self._run(variables, *args)
+                if not self._started.is_set():
+                    self._run(variables, rows, order[:0], *args)
+                    self._started.set()
+        return self._run(variables, rows, order, *args)
 
     def _run(self, variables: Sequence[Any], *args: Any) -> Any:
         own = self.concrete.captured_inputs
@@ -212,10 +215,13 @@ class Program:
             flat = self._flat if step == "train_step" else None
             wrapped = nullcontext if flat is None else flat.updating
             traced = trace_epoch(self.model, shape, rows, self._description, wrapped)
-            self._functions[shape] = self._placed(*traced)
+            is_free = takes_no_rows(self.model, shape)
+            self._functions[shape] = self._placed(*traced, takes_no_rows=is_free)
         return self._functions[shape]
 
-    def _placed(self, concrete: Any, executor: str) -> _Function:
+    def _placed(
+        self, concrete: Any, executor: str, *, takes_no_rows: bool
+    ) -> _Function:
         _check_randomness(concrete)
         variables = [*variables_of(self.model), *self._vectors]
         places = {id(v.handle): i for i, v in enumerate(variables)}
@@ -225,7 +231,7 @@ class Program:
             place is None and tensor.dtype == tf.resource
             for tensor, place in zip(captured, found, strict=True)
         )
-        return _Function(concrete, executor, found)
+        return _Function(concrete, executor, found, takes_no_rows)
 
 
 def _check_randomness(concrete: Any) -> None:
