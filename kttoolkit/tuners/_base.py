@@ -19,7 +19,6 @@ from kttoolkit.engine import (
     choose,
     prepare_devices,
     publish,
-    rare_collections,
 )
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
@@ -167,8 +166,7 @@ class FoldTuner(ModelTuner):
         inputs, groups, others = named_arguments(fit_args, fit_kwargs)
         if self._uses_folds:
             self._training_data(inputs, groups)
-        told = telling_trackers(self, others.get("epochs"))
-        with rare_collections(), self.guarded(), told:
+        with self.guarded(), telling_trackers(self, others.get("epochs")):
             self.budget.begin(self.project_dir)
             self._retention.begin(self.project_dir)
             try:
