@@ -1,5 +1,6 @@
 """Traced programs, kept for the next training that needs the same."""
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,8 @@ class Programs:
         """Free what dropped programs left behind; nothing may be running."""
         if self._n_dropped >= self.max_programs:
             self._n_dropped = 0
+            # Graphs hold each other in cycles, 4 MB each.
+            gc.collect()
             forget_kernels()
 
     def clear(self) -> None:
