@@ -19,6 +19,7 @@ from kttoolkit.engine import (
     choose,
     prepare_devices,
     publish,
+    rare_collections,
 )
 from kttoolkit.evaluate import Outcome, evaluate
 from kttoolkit.exceptions import SearchError
@@ -166,7 +167,8 @@ class FoldTuner(ModelTuner):
         inputs, groups, others = named_arguments(fit_args, fit_kwargs)
         if self._uses_folds:
             self._training_data(inputs, groups)
-        with self.guarded(), telling_trackers(self, others.get("epochs")):
+        told = telling_trackers(self, others.get("epochs"))
+        with rare_collections(), self.guarded(), told:
             self.budget.begin(self.project_dir)
             self._retention.begin(self.project_dir)
             try:
