@@ -11,7 +11,7 @@ import tensorflow as tf
 from matrix import X, dense
 from trials import assert_equal, outcome_of, rich
 
-from kttoolkit.engine import _together, prepare_devices
+from kttoolkit.engine import _program, _together, prepare_devices
 from kttoolkit.engine._call import training_rows
 from kttoolkit.engine._program import Program
 from kttoolkit.engine._programs import PROGRAMS
@@ -215,3 +215,20 @@ def test_a_failing_epoch_fails_the_trial_and_leaves_no_thread(monkeypatch, two_c
     # Five begin, and three of them go on before it is the turn of the fourth.
     assert len(calls) == 8
     assert not [t for t in threading.enumerate() if t.name.startswith("kttoolkit")]
+
+
+def test_a_graph_is_started_once_and_without_rows(monkeypatch, two_cores):
+    PROGRAMS.clear()
+    n_rows, call = [], _program.call_with
+
+    def noting(concrete, executor, args, captured):
+        n_rows.append(int(args[2].shape[0]))
+        return call(concrete, executor, args, captured)
+
+    monkeypatch.setattr(_program, "call_with", noting)
+    got = outcome_of("compiled", rich(), fit={"epochs": 2})
+    # One for training and one for scoring, whichever fold came first.
+    assert n_rows.count(0) == 2
+    assert len(n_rows) == 2 + 2 * 2 * 5
+    monkeypatch.undo()
+    assert_equal(got, outcome_of("reference", rich(), fit={"epochs": 2}))
