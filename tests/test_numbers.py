@@ -107,6 +107,7 @@ CASES = [
         lambda one: [L.Reshape((3, 1, 2)), one, L.Flatten()],
     ),
 ]  # fmt: skip
+UNDER_XLA = {Opt.Nadam, S.PolynomialDecay, L.Dropout}
 # Keras clips in the class that all optimizers share.
 CLIPS = {"clipnorm", "clipvalue", "global_clipnorm"}
 
@@ -148,6 +149,33 @@ def test_given_numbers_compute_what_constants_do(draws, build):
     assert history == expected
     for mine, other in zip(weights, constant, strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize(
+    ("draws", "build"),
+    [case[1:] for case in CASES if case[0] in UNDER_XLA],
+    ids=["optimizer", "schedule", "layer"],
+)  # fmt: skip
+def test_graphs_of_xla_are_given_numbers_from_the_first_time_on(draws, build):
+    def under_xla(values):
+        def make():
+            model = build(values)()
+            model.jit_compile = True
+            return model
+
+        return make
+
+    rng = np.random.default_rng(0)
+    programs = Programs()
+    for _ in range(2):
+        one = under_xla({name: draw(rng) for name, draw in draws.items()})
+        history, weights = trained(one, programs)
+        assert programs.traces == 2
+    plain, (args, kwargs) = new(one), CALL.given
+    for name, values in plain.fit(*args, **kwargs).history.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, err_msg=name)
+    for mine, theirs in zip(weights, plain.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
 
 
 # -- when numbers stay constants ---

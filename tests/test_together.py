@@ -7,11 +7,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from matrix import X, dense
 from trials import assert_equal, outcome_of, rich
 
-from kttoolkit.engine import _program, _together, prepare_devices
+from kttoolkit.engine import _program, _together
 from kttoolkit.engine._call import training_rows
 from kttoolkit.engine._program import Program
 from kttoolkit.engine._programs import PROGRAMS
@@ -19,7 +18,6 @@ from kttoolkit.evaluate import SilentObserver
 from kttoolkit.exceptions import EngineWarning
 
 L = keras.layers
-PROCESSOR = tf.config.list_physical_devices("CPU")[0]
 
 
 class Listening(SilentObserver):
@@ -135,7 +133,7 @@ def test_observers_are_told_in_one_thread_and_always_in_the_same_order(two_cores
     assert told[0].index(("started", 2)) < told[0].index(("ended", 0))
 
 
-@pytest.mark.parametrize("why", ["callback", "verbose", "memory", "device"])
+@pytest.mark.parametrize("why", ["callback", "verbose", "memory"])
 def test_folds_follow_each_other_where_they_have_to(
     why, two_cores, monkeypatch, capsys
 ):
@@ -144,13 +142,8 @@ def test_folds_follow_each_other_where_they_have_to(
         options["callbacks"] = (keras.callbacks.LambdaCallback(),)
     elif why == "verbose":
         options["fit"]["verbose"] = 2
-    elif why == "memory":
-        monkeypatch.setattr(_together, "_MAX_BYTES", 0)
     else:
-        prepare_devices()
-        monkeypatch.setattr(
-            _together.tf.config, "list_physical_devices", lambda kind=None: [PROCESSOR]
-        )
+        monkeypatch.setattr(_together, "_MAX_BYTES", 0)
     observer = Listening()
     outcome_of("compiled", dense(), observer=observer, **options)
     expected = [(("started", k), ("epoch", k, 1), ("ended", k)) for k in range(3)]

@@ -1,10 +1,12 @@
 """Which engine trains a trial."""
 
+import functools
 import math
 import warnings
 from contextlib import suppress
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kttoolkit.engine._base import Assignment, Engine
@@ -34,17 +36,22 @@ class StackedOrCompiled(Engine):
 
 
 class FastestEngine(Engine):
-    """Picks by device, length of the training and layers what was measured fastest."""
+    """Picks what was measured fastest for device, model and length of the training."""
 
     name = "auto"
 
     def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution."""
         device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-        if fastest(device, _n_steps(assignment)) == "stacked":
-            # Layers and optimizers that cannot be stacked are no news to the user.
+        ask = functools.partial(fastest, device, _n_steps(assignment))
+
+        def pays(model: keras.Model) -> bool:
+            return ask(xla=model.jit_compile) == "stacked"
+
+        if "stacked" in {ask(xla=xla) for xla in (False, True)}:
+            # What cannot be stacked, or not fast, is no news to the user.
             with suppress(RefusedError):
-                return StackedEngine().fit_folds(assignment)
+                return StackedEngine(pays).fit_folds(assignment)
         return CompiledEngine().fit_folds(assignment)
 
 
@@ -67,13 +74,14 @@ _ENGINES: dict[str, type[Engine]] = {
 def choose(name: Any) -> Engine:
     """Return the engine of that name.
 
-    "auto" goes by a table of measurements (`_measured.py`). On processors that is the
-    compiled engine, which was the fastest in every search; on GPUs it is too, for want
-    of measurements, and `python tests/benchmarks/gpu.py` makes them.
+    "auto" goes by a table of measurements (`_measured.py`). It is the compiled engine,
+    but for models of dense layers that train on a GPU without XLA: launching operations
+    takes longer there than they do, and the stacked engine launches them for all folds
+    at once.
 
     Args:
-        name: "compiled" runs whole epochs on the device, on processors several folds
-            at a time, and leaves what it cannot run to `model.fit`; "stacked" makes
+        name: "compiled" runs whole epochs on the device, several folds at a time, and
+            leaves what it cannot run to `model.fit`; "stacked" makes
             one network of all folds where layers and optimizer allow; "reference" is
             `model.fit`; "auto" is the fastest that computes the same.
 

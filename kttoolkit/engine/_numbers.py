@@ -3,7 +3,8 @@
 A momentum, a dropout rate or the factor of a penalty is a Python number, which tracing
 turns into a constant. While a graph is traced for many such numbers, a `Number` stands
 in for each. It calculates as Python does, in double precision, and is rounded where it
-meets a tensor, so that the graph computes the same to the bit.
+meets a tensor, so that the graph computes the same to the bit. XLA inverts a constant
+divisor, and adds up in an order of its own: there the last digit may differ.
 """
 
 import contextlib
@@ -89,18 +90,6 @@ def kind_of(value: float) -> tuple[bool, ...]:
         Equal for numbers that may take each other's place in a graph.
     """
     return value < 0, value == 0, value == 1, value > 1
-
-
-def may_be_given(model: keras.Model) -> bool:
-    """Tell whether numbers that are given were seen to compute what constants do.
-
-    Args:
-        model: compiled.
-
-    Returns:
-        Whether it runs on a processor and without XLA.
-    """
-    return not model.jit_compile and not tf.config.list_physical_devices("GPU")
 
 
 @contextlib.contextmanager

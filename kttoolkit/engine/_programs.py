@@ -12,7 +12,6 @@ import keras
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description, describe
 from kttoolkit.engine._keras import reset_names
-from kttoolkit.engine._numbers import may_be_given
 from kttoolkit.engine._program import Program, make_ready, refusing
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._rows import Rows
@@ -61,7 +60,8 @@ class Programs:
         """Return a program that computes what the model would.
 
         A graph has the numbers of its model burnt in. When it is asked for again with
-        other numbers, it is traced once more, and is given them from then on.
+        other numbers, it is traced once more, and is given them from then on. Under XLA
+        it is given them from the first time on.
 
         Args:
             model: that is going to be trained.
@@ -106,10 +106,11 @@ class Programs:
         stack = self._kept.pop(key, None)
         if stack is None:
             stack = make()
-            self.traces += stack.traces
+        before = stack.traces
         try:
             yield stack
         finally:
+            self.traces += stack.traces - before
             self._keep(key, stack)
 
     def tidy(self) -> None:
@@ -127,9 +128,9 @@ class Programs:
 
     def _given_numbers(self, wanted: _Wanted, form: Any) -> Program | None:
         """Make a program for all numbers, when one form is wanted a second time."""
-        known = {key[:2] for key in self._kept}
-        is_rigid = hash(form) in self._rigid
-        if form not in known or is_rigid or not may_be_given(wanted.model):
+        # XLA compiles for seconds: its graphs are made for all numbers at once.
+        is_wanted = wanted.model.jit_compile or any(k[:2] == form for k in self._kept)
+        if not is_wanted or hash(form) in self._rigid:
             return None
         try:
             return self._made(wanted, given=True)

@@ -6,7 +6,8 @@ Keras's own, applied to the matrix of all weights of all folds at once; that is
 exact for optimizers which treat every number by itself.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine import _pfor
+from kttoolkit.engine._batches import Batches
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._program import make_ready, refusing
@@ -29,6 +31,11 @@ _LAYERS = (
 )  # fmt: skip
 
 
+Epoch = Callable[[], list[dict[str, float]]]
+# Weights, state, metrics and batch of a fold -> gradient, if any, state and metrics.
+Step = Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]
+
+
 class Stack:
     """Trains one model in several folds at once.
 
@@ -36,15 +43,12 @@ class Stack:
         model: gives the graph; belongs to the stack.
         n_folds: how many folds, the first axis of everything.
         rows: an example of the rows to train on.
-        validation: an example of those to score on.
 
     Raises:
         RefusedError: if this model or optimizer cannot be stacked.
     """
 
-    def __init__(
-        self, model: keras.Model, n_folds: int, rows: Rows, validation: Rows
-    ) -> None:
+    def __init__(self, model: keras.Model, n_folds: int, rows: Rows) -> None:
         self.model = model
         self.n_folds = n_folds
         self.traces = 0
@@ -70,9 +74,7 @@ class Stack:
         model.reset_metrics()
         self._zero = [_tiled(v.value, n_folds) for v in self._metrics]
         self._state: list[tf.Tensor] = [_tiled(v.value, n_folds) for v in self._others]
-        with refusing():
-            self._train = self._traced(self._train_epoch, rows)
-            self._test = self._traced(self._test_epoch, validation)
+        self._functions: dict[Any, Any] = {}
 
     @property
     def n_bytes(self) -> int:
@@ -127,100 +129,110 @@ class Stack:
 
     # -- epochs ---
 
-    def train(self, rows: Rows, orders: Sequence[np.ndarray]) -> list[dict[str, float]]:
-        """Train one epoch of every fold.
+    def training(self, rows: Rows, orders: Sequence[np.ndarray]) -> Epoch:
+        """Trace an epoch of training, unless one of its kind was traced before.
 
         Args:
             rows: all rows of the study.
             orders: row numbers of each fold in the order to take them.
 
         Returns:
-            What the metrics report, one for each fold.
-        """
-        return self._run(self._train, rows, orders)
+            A call that trains one epoch of every fold, and returns what the metrics
+            report, one for each fold.
 
-    def test(self, rows: Rows, orders: Sequence[np.ndarray]) -> list[dict[str, float]]:
-        """Score rows of every fold.
+        Raises:
+            RefusedError: if it cannot be traced.
+        """
+        return self._prepared(
+            self._train_step, rows, Batches.of(orders, rows.batch_size)
+        )
+
+    def testing(self, rows: Rows, orders: Sequence[np.ndarray]) -> Epoch:
+        """Trace the scoring of rows, unless it was traced before.
 
         Args:
             rows: all rows of the study.
             orders: row numbers of each fold.
 
         Returns:
-            What the metrics report, one for each fold.
-        """
-        return self._run(self._test, rows, orders)
+            A call that scores them, and returns what the metrics report, one for each
+            fold.
 
-    def _run(
-        self, epoch: Any, rows: Rows, orders: Sequence[np.ndarray]
-    ) -> list[dict[str, float]]:
-        size = rows.batch_size
-        # The last batch may differ in size from fold to fold.
-        n_full = (min(map(len, orders)) - 1) // size * size
-        full = tf.constant(np.stack([order[:n_full] for order in orders]))
-        rest = [order[n_full:] for order in orders]
-        sizes = [len(part) for part in rest]
-        padded = [np.pad(part, (0, max(sizes) - len(part))) for part in rest]
-        last = tf.constant(np.stack(padded))
-        batches = (full, last, tf.constant(sizes), tf.constant(size))
-        reports, self._state = epoch(rows.tensors, batches, self._state)
+        Raises:
+            RefusedError: if it cannot be traced.
+        """
+        return self._prepared(
+            self._test_step, rows, Batches.of(orders, rows.batch_size)
+        )
+
+    def _prepared(self, step: Step, rows: Rows, batches: Batches) -> Epoch:
+        taken = keras.tree.map_structure(tf.constant, [batches.full, *batches.last])
+        kind = (step.__name__, batches.kind, *rows.shapes)
+        if kind not in self._functions:
+            self.traces += 1
+            with refusing():
+                self._functions[kind] = self._traced(step, batches, rows, taken)
+        return functools.partial(self._run, self._functions[kind], rows.tensors, taken)
+
+    def _traced(self, step: Step, batches: Batches, rows: Rows, taken: Any) -> Any:
+        def epoch(tensors: Any, taken: Any, state: Any) -> Any:
+            return self._epoch(step, batches, tensors, taken, state)
+
+        jit_compile = self.model.jit_compile
+        function = tf.function(epoch, autograph=False, jit_compile=jit_compile)
+        given = (rows.tensors, taken, self._state)
+        exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
+        return function.get_concrete_function(*exact)
+
+    def _run(self, epoch: Any, tensors: Any, taken: Any) -> list[dict[str, float]]:
+        reports, self._state = epoch(tensors, taken, self._state)
         columns = {name: value.numpy() for name, value in reports.items()}
         return [
             {name: column[fold] for name, column in columns.items()}
             for fold in range(self.n_folds)
         ]
 
-    def _train_epoch(self, tensors: Any, batches: Any, state: Any) -> Any:
-        return self._epoch(self._train_step, tensors, batches, state, update=True)
-
-    def _test_epoch(self, tensors: Any, batches: Any, state: Any) -> Any:
-        return self._epoch(self._test_step, tensors, batches, state, update=False)
-
     def _epoch(
-        self, step: Any, tensors: Any, batches: Any, state: Any, *, update: bool
+        self, step: Step, batches: Batches, tensors: Any, taken: Any, state: Any
     ) -> Any:
-        self.traces += 1
-        full, last, sizes, batch_size = batches
+        full, *last = taken
+        n_full = full.shape[1]
 
-        def gather(taken: tf.Tensor) -> Any:
-            return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
+        def gather(rows: tf.Tensor) -> Any:
+            return keras.tree.map_structure(lambda t: tf.gather(t, rows), tensors)
 
-        def advance(
-            gradients: tf.Tensor, state: list[tf.Tensor], metrics: list[tf.Tensor]
-        ) -> Any:
-            if update:
-                self._optimizer.apply_gradients([(gradients, self._theta)])
-            return _shaped(state, self._state), _shaped(metrics, self._zero)
+        def body(start: tf.Tensor, *folds: Any) -> Any:
+            rows = tf.slice(full, [0, start], [self.n_folds, batches.size])
+            made = self._mapped(step, self._theta.value, *folds, gather(rows))
+            return start + batches.size, *self._settled(*made)
 
-        def body(start: tf.Tensor, state: Any, metrics: Any) -> Any:
-            taken = full[:, start : start + batch_size]
-            mapped = (tf.identity(self._theta.value), state, metrics, gather(taken))
-            made = tf.vectorized_map(lambda parts: step(*parts), mapped)
-            return [start + batch_size, *advance(*made)]
-
-        def one(fold: tf.Tensor) -> Any:
-            batch = gather(last[fold, : sizes[fold]])
-            parts = [[s[fold] for s in part] for part in (state, metrics)]
-            return step(self._theta.value[fold], *parts, batch)
-
-        start = [tf.constant(0), state, [tf.identity(m) for m in self._zero]]
-        n_full = tf.shape(full)[1]
-        _, state, metrics = tf.while_loop(
-            lambda start, *_: start < n_full, body, start, parallel_iterations=1
-        )
-        kinds = (
-            self._theta.value.dtype,
-            [s.dtype for s in state],
-            [m.dtype for m in metrics],
-        )
-        made = tf.map_fn(
-            one,
-            tf.range(self.n_folds),
-            fn_output_signature=kinds,
-            parallel_iterations=1,
-        )
-        state, metrics = advance(*made)
+        folds = (state, [tf.identity(metric) for metric in self._zero])
+        if n_full:
+            _, *folds = tf.while_loop(
+                lambda start, *_: start < n_full,
+                body,
+                (0, *folds),
+                parallel_iterations=1,
+            )
+        if last:
+            parts = [
+                self._mapped(
+                    step, *_taken((self._theta.value, *folds), group), gather(rows)
+                )
+                for group, rows in zip(batches.groups, last, strict=True)
+            ]
+            folds = self._settled(*_joined(parts, batches.places))
+        state, metrics = folds
         return tf.vectorized_map(self._report, metrics), state
+
+    def _mapped(self, step: Step, *folds: Any) -> Any:
+        theta = tf.identity(folds[0])
+        return tf.vectorized_map(lambda parts: step(*parts), (theta, *folds[1:]))
+
+    def _settled(self, gradients: Any, state: Any, metrics: Any) -> tuple[Any, Any]:
+        if gradients is not None:
+            self._optimizer.apply_gradients([(gradients, self._theta)])
+        return _shaped(state, self._state), _shaped(metrics, self._zero)
 
     # -- one fold ---
 
@@ -242,7 +254,7 @@ class Stack:
             y_pred = self.model(x, training=False)
             loss = self.model.compute_loss(x, y, y_pred, weight, training=False)
             self._measure(x, y, y_pred, weight, loss)
-        return theta, *self._current(scope, state, metrics)
+        return None, *self._current(scope, state, metrics)
 
     def _measure(self, x: Any, y: Any, y_pred: Any, weight: Any, loss: Any) -> None:
         n = tf.shape(keras.tree.flatten(x)[0])[0]
@@ -289,15 +301,6 @@ class Stack:
         stacked.build([self._theta])
         return stacked
 
-    def _traced(self, epoch: Any, rows: Rows) -> Any:
-        whole = tf.TensorSpec([self.n_folds, None], tf.int32)
-        number = tf.TensorSpec([], tf.int32)
-        state = [tf.TensorSpec(s.shape, s.dtype) for s in self._state]
-        batches = (whole, whole, tf.TensorSpec([self.n_folds], tf.int32), number)
-        signature = [rows.spec(), batches, state]
-        function = tf.function(epoch, autograph=False, input_signature=signature)
-        return function.get_concrete_function()
-
 
 def check_layers(model: keras.Model) -> None:
     """Refuse layers that were never compared.
@@ -337,3 +340,17 @@ def _shaped(tensors: Any, like: Any) -> list[tf.Tensor]:
         tf.ensure_shape(tensor, old.shape)
         for tensor, old in zip(tensors, like, strict=True)
     ]
+
+
+def _taken(tensors: Any, folds: Sequence[int]) -> Any:
+    return keras.tree.map_structure(lambda t: tf.gather(t, folds), tensors)
+
+
+def _joined(parts: Sequence[Any], places: np.ndarray) -> Any:
+    """Put what was made of groups of folds into the order of the folds."""
+    return tf.nest.map_structure(
+        lambda *made: (
+            None if made[0] is None else tf.gather(tf.concat(made, 0), places)
+        ),
+        *parts,
+    )

@@ -54,9 +54,17 @@ class StackedEngine(Engine):
     """Trains all folds and executions in one program.
 
     A fold that stops early is frozen while the others go on.
+
+    Args:
+        pays: model -> whether it is worth while; asked once a trial, before training.
     """
 
     name = "stacked"
+
+    def __init__(
+        self, pays: Callable[[keras.Model], bool] = lambda model: True
+    ) -> None:
+        self._pays = pays
 
     def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution side by side."""
@@ -65,8 +73,9 @@ class StackedEngine(Engine):
         waiting = assignment.trainings()
         _check(assignment, len(waiting))
         with lazy_tensorflow_seed():
-            runs = [_begin(assignment, training, placed) for training in waiting]
-            _check_runs(runs, placed)
+            runs = [self._first(assignment, waiting[0], placed)]
+            runs += [_begin(assignment, training, placed) for training in waiting[1:]]
+            _check_batches(runs, placed)
             key = _key(runs, placed)
             make = _maker(assignment, len(runs), placed)
             with PROGRAMS.borrow_stack(key, make) as stack:
@@ -77,6 +86,16 @@ class StackedEngine(Engine):
         return tuple(
             finish(assignment, fold.run, fold.model.history, seconds) for fold in runs
         )
+
+    def _first(
+        self, assignment: Assignment, training: Training, placed: PlacedRows
+    ) -> _Fold:
+        """Begin the first fold, and refuse its model before others are built."""
+        first = _begin(assignment, training, placed)
+        if not self._pays(first.model):
+            raise RefusedError("it would take longer")
+        _check_model(first.model, placed)
+        return first
 
 
 def _check(assignment: Assignment, n_trainings: int) -> None:
@@ -107,17 +126,17 @@ def _begin(assignment: Assignment, training: Training, placed: PlacedRows) -> _F
     return _Fold(run, callbacks, order, validation.in_order())
 
 
-def _check_runs(runs: Sequence[_Fold], placed: PlacedRows) -> None:
-    model = runs[0].model
+def _check_model(model: keras.Model, placed: PlacedRows) -> None:
     check(model, placed.call)
     check_layers(model)
     check_optimizer(model)
     if is_own(model, *_STEPS):
         raise RefusedError(f"{type(model).__name__} has training steps of its own")
-    if model.jit_compile:
-        raise RefusedError("the model is compiled with XLA")
     if not model.built:
         raise RefusedError("the model has no input shape before it is called")
+
+
+def _check_batches(runs: Sequence[_Fold], placed: PlacedRows) -> None:
     for what, rows in (("order", placed.train), ("test", placed.test)):
         counts = {-(-len(getattr(run, what)) // rows.batch_size) for run in runs}
         if len(counts) > 1:
@@ -138,7 +157,7 @@ def _maker(
     assignment: Assignment, n_folds: int, placed: PlacedRows
 ) -> Callable[[], Stack]:
     def make() -> Stack:
-        return Stack(unused(assignment.build), n_folds, placed.train, placed.test)
+        return Stack(unused(assignment.build), n_folds, placed.train)
 
     return make
 
@@ -146,6 +165,8 @@ def _maker(
 def _train(stack: Stack, runs: Sequence[_Fold], placed: PlacedRows) -> None:
     models = [run.model for run in runs]
     call = placed.call
+    train = stack.training(placed.train, [run.order for run in runs])
+    test = stack.testing(placed.test, [run.test for run in runs])
     for run in runs:
         run.model.stop_training = False
         run.callbacks.on_train_begin()
@@ -157,8 +178,7 @@ def _train(stack: Stack, runs: Sequence[_Fold], placed: PlacedRows) -> None:
         for run in going:
             run.callbacks.on_epoch_begin(epoch)
         stack.load_rates(models)
-        logs = stack.train(placed.train, [run.order for run in runs])
-        scores = stack.test(placed.test, [run.test for run in runs])
+        logs, scores = train(), test()
         stack.unload([run.model if run.active else None for run in runs])
         for run, log, score in zip(runs, logs, scores, strict=True):
             if run.active:

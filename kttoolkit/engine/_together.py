@@ -1,8 +1,9 @@
 """The folds of a trial side by side, each with its own model and callbacks.
 
-On processors the epochs of several folds run at the same time, from one traced
-graph. Models are built, and callbacks called, in one thread and in a fixed order, so
-that every number is that of a training which runs alone.
+The epochs of several folds run at the same time, from one traced graph: on a processor
+each in a core, on a GPU so that one is made ready while another runs. Models are built,
+and callbacks called, in one thread and in a fixed order, so that every number is that
+of a training which runs alone.
 """
 
 import math
@@ -10,7 +11,6 @@ from typing import Any
 
 import joblib
 import keras
-import tensorflow as tf
 
 from kttoolkit.engine._base import Assignment, Training
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
@@ -50,8 +50,7 @@ def train_together(assignment: Assignment) -> tuple[FoldFit, ...]:
 def _go_alone(assignment: Assignment) -> bool:
     """Tell whether trainings have to follow each other.
 
-    Their callbacks may do anything, or print, and on a GPU one training fills the
-    device's only queue.
+    Their callbacks may do anything, or print.
 
     Args:
         assignment: what to train.
@@ -65,7 +64,6 @@ def _go_alone(assignment: Assignment) -> bool:
         not all(map(sees_weights_only, callbacks))
         or plan.fit_kwargs.get("verbose", "auto") != 0
         or factory.distribution_strategy is not None
-        or bool(tf.config.list_physical_devices("GPU"))
     )
 
 
