@@ -1,9 +1,11 @@
 """How the rows of several folds go into batches that advance together."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class Batches:
         )
         last = tuple(np.stack([rest[fold] for fold in group]) for group in groups)
         return cls(size, np.stack([order[:n_full] for order in orders]), groups, last)
+
+    @property
+    def n_folds(self) -> int:
+        """Return how many folds there are."""
+        return len(self.full)
+
+    @functools.cached_property
+    def tensors(self) -> list[tf.Tensor]:
+        """Return the numbers of the rows as tensors: `full`, and each of `last`."""
+        return [tf.constant(numbers) for numbers in (self.full, *self.last)]
 
     @property
     def kind(self) -> tuple[object, ...]:

@@ -106,11 +106,10 @@ class Programs:
         stack = self._kept.pop(key, None)
         if stack is None:
             stack = make()
-        before = stack.traces
+            self.traces += stack.traces
         try:
             yield stack
         finally:
-            self.traces += stack.traces - before
             self._keep(key, stack)
 
     def tidy(self) -> None:

@@ -6,7 +6,6 @@ Keras's own, applied to the matrix of all weights of all folds at once; that is
 exact for optimizers which treat every number by itself.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,7 +30,6 @@ _LAYERS = (
 )  # fmt: skip
 
 
-Epoch = Callable[[], list[dict[str, float]]]
 # Weights, state, metrics and batch of a fold -> gradient, if any, state and metrics.
 Step = Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]
 
@@ -41,21 +39,27 @@ class Stack:
 
     Args:
         model: gives the graph; belongs to the stack.
-        n_folds: how many folds, the first axis of everything.
-        rows: an example of the rows to train on.
+        train: an example of the rows to train on, and of their batches.
+        test: the same of those to score on.
 
     Raises:
         RefusedError: if this model or optimizer cannot be stacked.
     """
 
-    def __init__(self, model: keras.Model, n_folds: int, rows: Rows) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        train: tuple[Rows, Batches],
+        test: tuple[Rows, Batches],
+    ) -> None:
         self.model = model
-        self.n_folds = n_folds
+        # The first axis of everything.
+        self.n_folds = n_folds = train[1].n_folds
         self.traces = 0
         _pfor.register()
         check_optimizer(model)
         with refusing():
-            make_ready(model, rows)
+            make_ready(model, train[0])
         self._trainable = model.trainable_variables
         self._others = _others(model)
         self._metrics = model.metrics_variables
@@ -74,7 +78,9 @@ class Stack:
         model.reset_metrics()
         self._zero = [_tiled(v.value, n_folds) for v in self._metrics]
         self._state: list[tf.Tensor] = [_tiled(v.value, n_folds) for v in self._others]
-        self._functions: dict[Any, Any] = {}
+        with refusing():
+            self._train = self._traced(self._train_step, *train)
+            self._test = self._traced(self._test_step, *test)
 
     @property
     def n_bytes(self) -> int:
@@ -129,68 +135,48 @@ class Stack:
 
     # -- epochs ---
 
-    def training(self, rows: Rows, orders: Sequence[np.ndarray]) -> Epoch:
-        """Trace an epoch of training, unless one of its kind was traced before.
+    def train(self, rows: Rows, batches: Batches) -> list[dict[str, float]]:
+        """Train one epoch of every fold.
 
         Args:
             rows: all rows of the study.
-            orders: row numbers of each fold in the order to take them.
+            batches: of the kind that the stack was made for.
 
         Returns:
-            A call that trains one epoch of every fold, and returns what the metrics
-            report, one for each fold.
-
-        Raises:
-            RefusedError: if it cannot be traced.
+            What the metrics report, one for each fold.
         """
-        return self._prepared(
-            self._train_step, rows, Batches.of(orders, rows.batch_size)
-        )
+        return self._run(self._train, rows, batches)
 
-    def testing(self, rows: Rows, orders: Sequence[np.ndarray]) -> Epoch:
-        """Trace the scoring of rows, unless it was traced before.
+    def test(self, rows: Rows, batches: Batches) -> list[dict[str, float]]:
+        """Score rows of every fold.
 
         Args:
             rows: all rows of the study.
-            orders: row numbers of each fold.
+            batches: of the kind that the stack was made for.
 
         Returns:
-            A call that scores them, and returns what the metrics report, one for each
-            fold.
-
-        Raises:
-            RefusedError: if it cannot be traced.
+            What the metrics report, one for each fold.
         """
-        return self._prepared(
-            self._test_step, rows, Batches.of(orders, rows.batch_size)
-        )
+        return self._run(self._test, rows, batches)
 
-    def _prepared(self, step: Step, rows: Rows, batches: Batches) -> Epoch:
-        taken = keras.tree.map_structure(tf.constant, [batches.full, *batches.last])
-        kind = (step.__name__, batches.kind, *rows.shapes)
-        if kind not in self._functions:
-            self.traces += 1
-            with refusing():
-                self._functions[kind] = self._traced(step, batches, rows, taken)
-        return functools.partial(self._run, self._functions[kind], rows.tensors, taken)
-
-    def _traced(self, step: Step, batches: Batches, rows: Rows, taken: Any) -> Any:
-        def epoch(tensors: Any, taken: Any, state: Any) -> Any:
-            return self._epoch(step, batches, tensors, taken, state)
-
-        jit_compile = self.model.jit_compile
-        function = tf.function(epoch, autograph=False, jit_compile=jit_compile)
-        given = (rows.tensors, taken, self._state)
-        exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
-        return function.get_concrete_function(*exact)
-
-    def _run(self, epoch: Any, tensors: Any, taken: Any) -> list[dict[str, float]]:
-        reports, self._state = epoch(tensors, taken, self._state)
+    def _run(self, epoch: Any, rows: Rows, batches: Batches) -> list[dict[str, float]]:
+        reports, self._state = epoch(rows.tensors, batches.tensors, self._state)
         columns = {name: value.numpy() for name, value in reports.items()}
         return [
             {name: column[fold] for name, column in columns.items()}
             for fold in range(self.n_folds)
         ]
+
+    def _traced(self, step: Step, rows: Rows, batches: Batches) -> Any:
+        def epoch(tensors: Any, taken: Any, state: Any) -> Any:
+            self.traces += 1
+            return self._epoch(step, batches, tensors, taken, state)
+
+        jit_compile = self.model.jit_compile
+        function = tf.function(epoch, autograph=False, jit_compile=jit_compile)
+        given = (rows.tensors, batches.tensors, self._state)
+        exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
+        return function.get_concrete_function(*exact)
 
     def _epoch(
         self, step: Step, batches: Batches, tensors: Any, taken: Any, state: Any

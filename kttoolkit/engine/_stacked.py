@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from kttoolkit.engine._base import Assignment, Engine, Training
-from kttoolkit.engine._call import RefusedError
+from kttoolkit.engine._batches import Batches
+from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._fit import as_numbers, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
@@ -19,12 +20,13 @@ from kttoolkit.engine._placed import PlacedRows
 from kttoolkit.engine._programs import PROGRAMS, unused
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import check
-from kttoolkit.engine._rows import row_orders
+from kttoolkit.engine._rows import Rows, row_orders
 from kttoolkit.engine._stack import Stack, check_layers
 from kttoolkit.scoring import FoldFit
 
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics",
           "get_metrics_result", "metrics")  # fmt: skip
+_Batched = tuple[Rows, Batches]
 
 
 @dataclass
@@ -75,13 +77,13 @@ class StackedEngine(Engine):
         with lazy_tensorflow_seed():
             runs = [self._first(assignment, waiting[0], placed)]
             runs += [_begin(assignment, training, placed) for training in waiting[1:]]
-            _check_batches(runs, placed)
-            key = _key(runs, placed)
-            make = _maker(assignment, len(runs), placed)
-            with PROGRAMS.borrow_stack(key, make) as stack:
+            train = _batched(placed.train, [run.order for run in runs])
+            test = _batched(placed.test, [run.test for run in runs])
+            make = _maker(assignment, train, test)
+            with PROGRAMS.borrow_stack(_key(runs, train, test), make) as stack:
                 for number in range(len(runs)):
                     assignment.observer.fold_started(number, len(runs))
-                _train(stack, runs, placed)
+                _train(stack, runs, placed.call, train, test)
         seconds = (time.perf_counter() - began) / len(runs)
         return tuple(
             finish(assignment, fold.run, fold.model.history, seconds) for fold in runs
@@ -136,37 +138,41 @@ def _check_model(model: keras.Model, placed: PlacedRows) -> None:
         raise RefusedError("the model has no input shape before it is called")
 
 
-def _check_batches(runs: Sequence[_Fold], placed: PlacedRows) -> None:
-    for what, rows in (("order", placed.train), ("test", placed.test)):
-        counts = {-(-len(getattr(run, what)) // rows.batch_size) for run in runs}
-        if len(counts) > 1:
-            raise RefusedError(f"folds have different numbers of batches: {counts}")
+def _batched(rows: Rows, orders: Sequence[np.ndarray]) -> _Batched:
+    counts = {-(-len(order) // rows.batch_size) for order in orders}
+    if len(counts) > 1:
+        raise RefusedError(f"folds have different numbers of batches: {counts}")
+    return rows, Batches.of(orders, rows.batch_size)
 
 
-def _key(runs: Sequence[_Fold], placed: PlacedRows) -> tuple[Any, ...]:
-    described = [describe(run.model) for run in runs]
+def _key(runs: Sequence[_Fold], *batched: _Batched) -> tuple[Any, ...]:
+    described = [describe(run.model, run.model.jit_compile) for run in runs]
     # Kept for long, and without the slots, which hold the models.
     kinds = {(one.form, one.numbers) for one in described}
     if len(kinds) > 1:
         raise RefusedError("folds have different models")
-    specs = describe(placed.train.spec(), placed.test.spec(), keras.config.floatx())
-    return ("stack", len(runs), kinds.pop(), specs)
+    shapes = [(rows.shapes, batches.kind) for rows, batches in batched]
+    specs = describe([rows.spec() for rows, _ in batched], keras.config.floatx())
+    return ("stack", kinds.pop(), specs, *shapes)
 
 
 def _maker(
-    assignment: Assignment, n_folds: int, placed: PlacedRows
+    assignment: Assignment, train: _Batched, test: _Batched
 ) -> Callable[[], Stack]:
     def make() -> Stack:
-        return Stack(unused(assignment.build), n_folds, placed.train)
+        return Stack(unused(assignment.build), train, test)
 
     return make
 
 
-def _train(stack: Stack, runs: Sequence[_Fold], placed: PlacedRows) -> None:
+def _train(
+    stack: Stack,
+    runs: Sequence[_Fold],
+    call: FitCall,
+    train: _Batched,
+    test: _Batched,
+) -> None:
     models = [run.model for run in runs]
-    call = placed.call
-    train = stack.training(placed.train, [run.order for run in runs])
-    test = stack.testing(placed.test, [run.test for run in runs])
     for run in runs:
         run.model.stop_training = False
         run.callbacks.on_train_begin()
@@ -178,7 +184,7 @@ def _train(stack: Stack, runs: Sequence[_Fold], placed: PlacedRows) -> None:
         for run in going:
             run.callbacks.on_epoch_begin(epoch)
         stack.load_rates(models)
-        logs, scores = train(), test()
+        logs, scores = stack.train(*train), stack.test(*test)
         stack.unload([run.model if run.active else None for run in runs])
         for run, log, score in zip(runs, logs, scores, strict=True):
             if run.active:
