@@ -75,11 +75,9 @@ def test_conditions_in_a_loss_keep_the_pool():
 
 
 def test_a_graph_that_calls_functions_is_traced_for_the_pool():
-    @tf.function(autograph=False)
     def branching(x):
         return tf.cond(x > 0, lambda: x, lambda: -x)
 
-    @tf.function(autograph=False)
     def looping(x):
         return tf.while_loop(lambda i: i < 3.0, lambda i: i + 1, [x])
 
@@ -87,6 +85,19 @@ def test_a_graph_that_calls_functions_is_traced_for_the_pool():
     assert trace(branching, ONE_THREAD, number)[1] == POOL
     assert trace(looping, ONE_THREAD, number)[1] == ONE_THREAD
     assert trace(looping, POOL, number)[1] == POOL
+
+
+def test_graphs_for_xla_note_no_lines_of_python():
+    """TensorFlow would keep megabytes of them; other graphs tell where they failed."""
+
+    def stacks(*, xla):
+        concrete, _ = trace(tf.tanh, POOL, tf.TensorSpec([], tf.float32), xla=xla)
+        nodes = concrete.graph.get_operations()
+        return [node.traceback for node in nodes if node.type == "Tanh"]
+
+    assert stacks(xla=True) == [None]
+    (noted,) = stacks(xla=False)
+    assert __file__ in {frame.filename for frame in noted}
 
 
 LOOPS_IN_LOOPS = """
@@ -104,7 +115,7 @@ def nested(x):
     return within(5, lambda x: within(5, lambda x: within(5, tf.tanh, x), x), x)
 
 x = tf.ones([4, 4])
-concrete, executor = trace(tf.function(nested, autograph=False), ONE_THREAD, x)
+concrete, executor = trace(nested, ONE_THREAD, x)
 assert executor == ONE_THREAD
 with ThreadPoolExecutor(8) as pool:
     calls = [pool.submit(call_with, concrete, executor, [x], []) for _ in range(64)]

@@ -102,12 +102,11 @@ def trace_epoch(
     numbers = tf.TensorSpec([len(slots)], tf.float64)
     if shape.sizes is None:
         order, size = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
-        function = tf.function(epoch, autograph=False)
-        return trace(function, shape.executor, rows.spec(), order, numbers, size)
+        return trace(epoch, shape.executor, rows.spec(), order, numbers, size)
     exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, rows.tensors)
     order = tf.TensorSpec([shape.sizes[0]], tf.int32)
-    function = tf.function(epoch, autograph=False, jit_compile=True)
-    return trace(function, shape.executor, exact, order, numbers, rows.batch_size)
+    args = (exact, order, numbers, rows.batch_size)
+    return trace(epoch, shape.executor, *args, xla=True)
 
 
 def _epoch(

@@ -19,6 +19,7 @@ from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._program import make_ready, refusing
 from kttoolkit.engine._rows import Rows
+from kttoolkit.engine._tensorflow import POOL, trace
 
 # Layers that were compared with `model.fit`, fold by fold (tests/test_stacked.py).
 _L = keras.layers
@@ -172,11 +173,10 @@ class Stack:
             self.traces += 1
             return self._epoch(step, batches, tensors, taken, state)
 
-        jit_compile = self.model.jit_compile
-        function = tf.function(epoch, autograph=False, jit_compile=jit_compile)
         given = (rows.tensors, batches.tensors, self._state)
         exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
-        return function.get_concrete_function(*exact)
+        concrete, _ = trace(epoch, POOL, *exact, xla=self.model.jit_compile)
+        return concrete
 
     def _epoch(
         self, step: Step, batches: Batches, tensors: Any, taken: Any, state: Any

@@ -1,13 +1,15 @@
 """How functions are traced and called: on other variables, on which executor.
 
-`ConcreteFunction._call_flat`, `gradient_registry._registry` and
+`ConcreteFunction._call_flat`, `ops._create_c_op`, `gradient_registry._registry`,
 `context.clear_kernel_cache` and `ResourceVariable`, none of them public, were checked
 on TensorFlow 2.21.
 """
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -26,29 +28,51 @@ _NEED_A_POOL = {
     "CollectiveReduce", "CollectiveReduceV2", "CollectiveGather", "CollectiveGatherV2",
     "CollectiveBcastSend", "CollectiveBcastRecv",
 }  # fmt: skip
+_PATCHING = threading.RLock()
 # They run their functions in the same thread. Others, conditions among them, wait
 # for the pool, and wait for ever where all its threads are waiting.
 _LOOPS = {"While", "StatelessWhile"}
 
 
-def trace(function: Any, executor: str, *args: Any) -> tuple[Any, str]:
+def trace(
+    function: Callable[..., Any], executor: str, *args: Any, xla: bool = False
+) -> tuple[Any, str]:
     """Trace a function for an executor.
 
     Args:
-        function: a `tf.function`.
+        function: of tensors.
         executor: `ONE_THREAD` or `POOL`.
         *args: shapes to trace it for.
+        xla: whether XLA compiles it.
 
     Returns:
         The `ConcreteFunction`, and the executor that can run it.
     """
-    with _forgetting_gradients():
+    made = tf.function(function, autograph=False, jit_compile=xla)
+    with _forgetting_gradients(), _without_origins() if xla else nullcontext():
         if executor == ONE_THREAD:
             with _executing_by(ONE_THREAD):
-                concrete = function.get_concrete_function(*args)
+                concrete = made.get_concrete_function(*args)
             if all(map(_runs_in_one_thread, _nodes_of(concrete))):
                 return concrete, ONE_THREAD
-        return function.get_concrete_function(*args), POOL
+        return made.get_concrete_function(*args), POOL
+
+
+@contextmanager
+def _without_origins() -> Iterator[None]:
+    """Do not note for each operation which lines of Python it comes from.
+
+    XLA writes these stacks out, and TensorFlow keeps them until the process ends: 6 MB
+    for the graph of a small network.
+    """
+    with _PATCHING:
+        noting = ops._create_c_op  # noqa: SLF001
+        plain = functools.partial(noting, extract_traceback=False)
+        ops._create_c_op = plain  # noqa: SLF001
+        try:
+            yield
+        finally:
+            ops._create_c_op = noting  # noqa: SLF001
 
 
 @contextmanager
