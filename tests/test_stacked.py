@@ -97,16 +97,15 @@ def test_arguments(options):
     assert_same(dense(weighted_metrics=["accuracy"]), **options)
 
 
-@pytest.mark.parametrize("cv", [2, 4], ids=["alike", "unlike"])
-def test_folds_under_xla(cv):
-    """58 rows make halves of 29, or quarters of 14 and 15."""
+def test_folds_under_xla():
+    """Rows for training are 38 or 39, so that the last batches differ in size."""
 
     def build():
         model = dense(L.Dense(4), L.BatchNormalization(), L.Dropout(0.3))()
         model.jit_compile = True
         return model
 
-    assert_same(build, cv=cv, fit={"epochs": 2})
+    assert_same(build, cv=3, fit={"epochs": 2})
 
 
 def wide(hp=None):
