@@ -97,3 +97,14 @@ def test_every_measurement_is_of_both_engines():
         assert min(row.n_steps, *row.compiled, *row.stacked) > 0
         engine = choose(fastest(row.device, row.n_steps, xla=row.xla))
         assert engine.name == row.fastest
+
+
+def test_stacks_pay_where_launching_takes_longer_than_computing():
+    """On a GPU without XLA, as the docstring of `choose` says."""
+    found = {
+        (device, xla): fastest(device, 450, xla=xla)
+        for device in ("CPU", "GPU")
+        for xla in (False, True)
+    }
+    assert found.pop(("GPU", False)) == "stacked"
+    assert set(found.values()) == {"compiled"}

@@ -1,6 +1,7 @@
 """The stacked engine against the reference: every fold, every epoch."""
 
 import gc
+import warnings
 import weakref
 
 import keras
@@ -97,15 +98,19 @@ def test_arguments(options):
     assert_same(dense(weighted_metrics=["accuracy"]), **options)
 
 
-def test_folds_under_xla():
-    """Rows for training are 38 or 39, so that the last batches differ in size."""
+@pytest.mark.parametrize("xla", [False, True])
+def test_last_batches_of_three_sizes(xla):
+    """Rows for training are 39, 38 and 40, and batches have 8: out of order."""
+    rows = np.random.default_rng(0).permutation(len(X))
+    cv = [(rows[:39], rows[39:]), (rows[20:], rows[:20]), (rows[18:], rows[:18])]
 
     def build():
         model = dense(L.Dense(4), L.BatchNormalization(), L.Dropout(0.3))()
-        model.jit_compile = True
+        model.jit_compile = xla
         return model
 
-    assert_same(build, cv=3, fit={"epochs": 2})
+    fits = assert_same(build, cv=cv, fit={"epochs": 2})
+    assert [fit.n_train for fit in fits] == [39, 38, 40]
 
 
 def wide(hp=None):
@@ -152,14 +157,27 @@ def test_callbacks_act_on_their_own_fold(callbacks):
         assert len({fit.epochs for fit in fits}) > 1
 
 
-def test_a_second_trial_traces_nothing():
+def numbered(rate, beta, clip, share, l2):
+    def optimizer():
+        schedule = keras.optimizers.schedules.ExponentialDecay(rate, 10, 0.9)
+        return keras.optimizers.AdamW(
+            schedule if clip else rate, beta_1=beta, clipvalue=clip
+        )
+
+    penalty = keras.regularizers.L2(l2)
+    layers = [L.Dense(4, kernel_regularizer=penalty), L.Dropout(share)]
+    return dense(*layers, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("clip", [None, 0.1], ids=["rate", "schedule"])
+def test_a_second_trial_traces_nothing(clip):
+    """Neither for another batch size, nor for other numbers."""
     PROGRAMS.clear()
     before = PROGRAMS.traces
-    for rate, size in ((0.1, 8), (0.01, 8), (0.01, 4)):
-        optimizer = lambda rate=rate: keras.optimizers.Adam(rate)  # noqa: E731
-        assert_same(dense(optimizer=optimizer), rtol=1e-3, fit={"batch_size": size})
-    # A graph is for batches of one size.
-    assert PROGRAMS.traces == before + 4
+    for rate, beta, size in ((0.1, 0.9, 8), (0.01, 0.8, 4)):
+        build = numbered(rate, beta, clip and rate, share=1 - beta, l2=rate)
+        assert_same(build, rtol=1e-3, fit={"batch_size": size})
+    assert PROGRAMS.traces == before + 2
 
 
 def test_what_is_kept_holds_nothing_of_a_trial():
@@ -196,6 +214,18 @@ def test_weights_of_the_best_epoch_are_kept(tmp_path):
 
 def constrained():
     return dense(*LAYERS["max_norm"])()
+
+
+def flat(y_true, y_pred):
+    return keras.ops.mean(keras.ops.round(y_pred), axis=-1)
+
+
+def test_a_loss_without_a_gradient_is_an_error_of_kerass():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match="No gradients provided"):
+            fits_of("stacked", dense(loss=flat))
+    assert "not stacked: no weight has a gradient" in str(told[0].message)
 
 
 class Asks(C.Callback):

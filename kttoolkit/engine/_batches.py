@@ -60,13 +60,21 @@ class Batches:
 
     @functools.cached_property
     def tensors(self) -> list[tf.Tensor]:
-        """Return the numbers of the rows as tensors: `full`, and each of `last`."""
-        return [tf.constant(numbers) for numbers in (self.full, *self.last)]
+        """Return as tensors what a graph is given: `size`, `full`, each of `last`."""
+        return [tf.constant(numbers) for numbers in (self.size, self.full, *self.last)]
 
-    @property
-    def kind(self) -> tuple[object, ...]:
-        """Return what a graph of these batches depends on."""
-        return self.size, self.full.shape, self.groups, *(p.shape for p in self.last)
+    def kind(self, *, xla: bool) -> tuple[object, ...]:
+        """Return what a graph of these batches depends on.
+
+        Args:
+            xla: whether XLA compiles it, for one size of everything.
+
+        Returns:
+            Equal for batches that may use one graph.
+        """
+        shapes = [tuple(tensor.shape) for tensor in self.tensors]
+        exact = (self.size, *shapes) if xla else ()
+        return self.n_folds, self.groups, *exact
 
     @property
     def places(self) -> np.ndarray:

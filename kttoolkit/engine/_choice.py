@@ -1,18 +1,17 @@
 """Which engine trains a trial."""
 
-import functools
 import math
 import warnings
 from contextlib import suppress
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._compiled import CompiledEngine
 from kttoolkit.engine._measured import fastest
+from kttoolkit.engine._programs import unused
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.exceptions import EngineWarning, SearchError
@@ -42,17 +41,20 @@ class FastestEngine(Engine):
 
     def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution."""
-        device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-        ask = functools.partial(fastest, device, _n_steps(assignment))
-
-        def pays(model: keras.Model) -> bool:
-            return ask(xla=model.jit_compile) == "stacked"
-
-        if "stacked" in {ask(xla=xla) for xla in (False, True)}:
-            # What cannot be stacked, or not fast, is no news to the user.
+        if _fastest(assignment) == "stacked":
+            # Layers and optimizers that cannot be stacked are no news to the user.
             with suppress(RefusedError):
-                return StackedEngine(pays).fit_folds(assignment)
+                return StackedEngine().fit_folds(assignment)
         return CompiledEngine().fit_folds(assignment)
+
+
+def _fastest(assignment: Assignment) -> str:
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    n_steps = _n_steps(assignment)
+    names = {xla: fastest(device, n_steps, xla=xla) for xla in (False, True)}
+    if names[False] == names[True]:
+        return names[False]
+    return names[bool(unused(assignment.build).jit_compile)]
 
 
 def _n_steps(assignment: Assignment) -> int:

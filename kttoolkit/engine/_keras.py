@@ -150,3 +150,17 @@ def find_what_saving_stored() -> None:
         stored = global_state.get_global_attribute(f"saving_attr_skipset_{kind}")
         if stored is not None:
             global_state.set_global_attribute(f"saving_attr_skiplist_{kind}", stored)
+
+
+def number_holders(
+    optimizer: keras.optimizers.Optimizer,
+) -> tuple[Any, Any]:
+    """Return what holds the numbers of an optimizer.
+
+    Args:
+        optimizer: any.
+
+    Returns:
+        Itself, and its learning rate, which may be a schedule.
+    """
+    return optimizer, optimizer._learning_rate  # noqa: SLF001

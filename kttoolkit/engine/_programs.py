@@ -126,8 +126,8 @@ class Programs:
         self._rigid.clear()
 
     def _given_numbers(self, wanted: _Wanted, form: Any) -> Program | None:
-        """Make a program for all numbers, when one form is wanted a second time."""
-        # XLA compiles for seconds: its graphs are made for all numbers at once.
+        """Make a program for all numbers of a form, if that is worth while."""
+        # The second time, and the first where XLA compiles for seconds.
         is_wanted = wanted.model.jit_compile or any(k[:2] == form for k in self._kept)
         if not is_wanted or hash(form) in self._rigid:
             return None

@@ -16,6 +16,9 @@ import tensorflow as tf
 from kttoolkit.engine import _pfor
 from kttoolkit.engine._batches import Batches
 from kttoolkit.engine._call import RefusedError
+from kttoolkit.engine._describe import Description
+from kttoolkit.engine._keras import number_holders
+from kttoolkit.engine._numbers import standing_in
 from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._program import make_ready, refusing
 from kttoolkit.engine._rows import Rows
@@ -40,6 +43,7 @@ class Stack:
 
     Args:
         model: gives the graph; belongs to the stack.
+        description: of the model; the graph is given its numbers.
         train: an example of the rows to train on, and of their batches.
         test: the same of those to score on.
 
@@ -50,6 +54,7 @@ class Stack:
     def __init__(
         self,
         model: keras.Model,
+        description: Description,
         train: tuple[Rows, Batches],
         test: tuple[Rows, Batches],
     ) -> None:
@@ -76,12 +81,19 @@ class Stack:
         )
         self._optimizer = self._stacked_optimizer()
         self._fresh = [v.numpy() for v in self._optimizer.variables]
+        self._slots = self._stacked_slots(description)
+        self._examples = description.numbers
+        self._numbers = tf.constant(self._examples, tf.float64)
         model.reset_metrics()
         self._zero = [_tiled(v.value, n_folds) for v in self._metrics]
         self._state: list[tf.Tensor] = [_tiled(v.value, n_folds) for v in self._others]
         with refusing():
             self._train = self._traced(self._train_step, *train)
             self._test = self._traced(self._test_step, *test)
+            if model.jit_compile:
+                # XLA compiles in the first call, if it can.
+                self.train(*train)
+                self.test(*test)
 
     @property
     def n_bytes(self) -> int:
@@ -90,12 +102,14 @@ class Stack:
 
     # -- state ---
 
-    def load(self, models: Sequence[keras.Model]) -> None:
+    def load(self, models: Sequence[keras.Model], numbers: Sequence[float]) -> None:
         """Take weights and random states, and begin with a fresh optimizer.
 
         Args:
-            models: one a fold, of the template's description.
+            models: one a fold, of the template's form.
+            numbers: theirs, as their description has them.
         """
+        self._numbers = tf.constant(numbers, tf.float64)
         rows = [_flat(model.trainable_variables) for model in models]
         self._theta.assign(np.stack(rows))
         others = [[v.numpy() for v in _others(model)] for model in models]
@@ -161,7 +175,8 @@ class Stack:
         return self._run(self._test, rows, batches)
 
     def _run(self, epoch: Any, rows: Rows, batches: Batches) -> list[dict[str, float]]:
-        reports, self._state = epoch(rows.tensors, batches.tensors, self._state)
+        given = (rows.tensors, batches.tensors, self._state, self._numbers)
+        reports, self._state = epoch(*given)
         columns = {name: value.numpy() for name, value in reports.items()}
         return [
             {name: column[fold] for name, column in columns.items()}
@@ -169,31 +184,37 @@ class Stack:
         ]
 
     def _traced(self, step: Step, rows: Rows, batches: Batches) -> Any:
-        def epoch(tensors: Any, taken: Any, state: Any) -> Any:
+        def epoch(tensors: Any, taken: Any, state: Any, numbers: tf.Tensor) -> Any:
             self.traces += 1
-            return self._epoch(step, batches, tensors, taken, state)
+            with standing_in(self._slots, numbers, self._examples):
+                return self._epoch(step, batches, tensors, taken, state)
 
-        given = (rows.tensors, batches.tensors, self._state)
-        exact = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
-        concrete, _ = trace(epoch, POOL, *exact, xla=self.model.jit_compile)
+        given = (rows.tensors, batches.tensors, self._state, self._numbers)
+        specs = keras.tree.map_structure(tf.TensorSpec.from_tensor, given)
+        if not self.model.jit_compile:
+            # Rows and batches of any number.
+            specs = (rows.spec(), [_of_any_length(s) for s in specs[1]], *specs[2:])
+        concrete, _ = trace(epoch, POOL, *specs, xla=self.model.jit_compile)
         return concrete
 
     def _epoch(
         self, step: Step, batches: Batches, tensors: Any, taken: Any, state: Any
     ) -> Any:
-        full, *last = taken
-        n_full = full.shape[1]
+        size, full, *last = taken
+        if self.model.jit_compile:
+            size = batches.size
+        n_full = tf.shape(full)[1]
 
         def gather(rows: tf.Tensor) -> Any:
             return keras.tree.map_structure(lambda t: tf.gather(t, rows), tensors)
 
         def body(start: tf.Tensor, *folds: Any) -> Any:
-            rows = tf.slice(full, [0, start], [self.n_folds, batches.size])
+            rows = tf.slice(full, [0, start], [self.n_folds, size])
             made = self._mapped(step, self._theta.value, *folds, gather(rows))
-            return start + batches.size, *self._settled(*made)
+            return start + size, *self._settled(*made)
 
         folds = (state, [tf.identity(metric) for metric in self._zero])
-        if n_full:
+        if full.shape[1] != 0:
             _, *folds = tf.while_loop(
                 lambda start, *_: start < n_full,
                 body,
@@ -230,6 +251,8 @@ class Stack:
                 y_pred = self.model(x, training=True)
                 loss = self.model.compute_loss(x, y, y_pred, weight, training=True)
         gradient = tape.gradient(loss, theta)
+        if gradient is None:
+            raise RefusedError("no weight has a gradient")
         with scope:
             self._measure(x, y, y_pred, weight, loss)
         return gradient, *self._current(scope, state, metrics)
@@ -287,6 +310,12 @@ class Stack:
         stacked.build([self._theta])
         return stacked
 
+    def _stacked_slots(self, description: Description) -> list[tuple[Any, str]]:
+        """Find where the numbers are of which the stack has a copy of its own."""
+        own, copy = map(number_holders, (self.model.optimizer, self._optimizer))
+        copies = {id(a): b for a, b in zip(own, copy, strict=True)}
+        return [(copies.get(id(one), one), name) for one, name in description.slots]
+
 
 def check_layers(model: keras.Model) -> None:
     """Refuse layers that were never compared.
@@ -318,6 +347,10 @@ def _flat(variables: Sequence[keras.Variable]) -> np.ndarray:
 
 def _tiled(value: Any, n_folds: int) -> tf.Tensor:
     return tf.stack([tf.convert_to_tensor(value)] * n_folds)
+
+
+def _of_any_length(spec: tf.TensorSpec) -> tf.TensorSpec:
+    return tf.TensorSpec([*spec.shape[:1], None][: spec.shape.rank], spec.dtype)
 
 
 def _shaped(tensors: Any, like: Any) -> list[tf.Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 from kttoolkit.engine._base import Assignment, Engine, Training
 from kttoolkit.engine._batches import Batches
 from kttoolkit.engine._call import FitCall, RefusedError
-from kttoolkit.engine._describe import describe
+from kttoolkit.engine._describe import Description, describe
 from kttoolkit.engine._fit import as_numbers, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
 from kttoolkit.engine._keras import is_own
@@ -56,48 +56,35 @@ class StackedEngine(Engine):
     """Trains all folds and executions in one program.
 
     A fold that stops early is frozen while the others go on.
-
-    Args:
-        pays: model -> whether it is worth while; asked once a trial, before training.
     """
 
     name = "stacked"
 
-    def __init__(
-        self, pays: Callable[[keras.Model], bool] = lambda model: True
-    ) -> None:
-        self._pays = pays
-
     def fit_folds(self, assignment: Assignment) -> tuple[FoldFit, ...]:
         """Train every fold and execution side by side."""
         began = time.perf_counter()
-        placed = PlacedRows.of(assignment)
+        PROGRAMS.tidy()
         waiting = assignment.trainings()
         _check(assignment, len(waiting))
+        placed = PlacedRows.of(assignment)
         with lazy_tensorflow_seed():
-            runs = [self._first(assignment, waiting[0], placed)]
+            runs = [_begin(assignment, waiting[0], placed)]
+            _check_model(runs[0].model, placed)
             runs += [_begin(assignment, training, placed) for training in waiting[1:]]
             train = _batched(placed.train, [run.order for run in runs])
             test = _batched(placed.test, [run.test for run in runs])
-            make = _maker(assignment, train, test)
-            with PROGRAMS.borrow_stack(_key(runs, train, test), make) as stack:
+            description = _description(runs)
+            make = _maker(assignment, description, train, test)
+            key = _key(runs[0].model, description, train, test)
+            with PROGRAMS.borrow_stack(key, make) as stack:
                 for number in range(len(runs)):
                     assignment.observer.fold_started(number, len(runs))
+                stack.load([run.model for run in runs], description.numbers)
                 _train(stack, runs, placed.call, train, test)
         seconds = (time.perf_counter() - began) / len(runs)
         return tuple(
             finish(assignment, fold.run, fold.model.history, seconds) for fold in runs
         )
-
-    def _first(
-        self, assignment: Assignment, training: Training, placed: PlacedRows
-    ) -> _Fold:
-        """Begin the first fold, and refuse its model before others are built."""
-        first = _begin(assignment, training, placed)
-        if not self._pays(first.model):
-            raise RefusedError("it would take longer")
-        _check_model(first.model, placed)
-        return first
 
 
 def _check(assignment: Assignment, n_trainings: int) -> None:
@@ -145,22 +132,35 @@ def _batched(rows: Rows, orders: Sequence[np.ndarray]) -> _Batched:
     return rows, Batches.of(orders, rows.batch_size)
 
 
-def _key(runs: Sequence[_Fold], *batched: _Batched) -> tuple[Any, ...]:
-    described = [describe(run.model, run.model.jit_compile) for run in runs]
-    # Kept for long, and without the slots, which hold the models.
-    kinds = {(one.form, one.numbers) for one in described}
-    if len(kinds) > 1:
+def _description(runs: Sequence[_Fold]) -> Description:
+    first, *others = (describe(run.model) for run in runs)
+    if any(other != first for other in others):
         raise RefusedError("folds have different models")
-    shapes = [(rows.shapes, batches.kind) for rows, batches in batched]
-    specs = describe([rows.spec() for rows, _ in batched], keras.config.floatx())
-    return ("stack", kinds.pop(), specs, *shapes)
+    return first
+
+
+def _key(
+    model: keras.Model, description: Description, *batched: _Batched
+) -> tuple[Any, ...]:
+    xla = model.jit_compile
+    kinds = tuple(
+        (batches.kind(xla=xla), rows.shapes if xla else None)
+        for rows, batches in batched
+    )
+    specs = describe([rows.spec() for rows, _ in batched], keras.config.floatx(), xla)
+    # Kept for long, and without the slots, which hold the models.
+    return ("stack", description.form, specs, kinds)
 
 
 def _maker(
-    assignment: Assignment, train: _Batched, test: _Batched
+    assignment: Assignment, wanted: Description, train: _Batched, test: _Batched
 ) -> Callable[[], Stack]:
     def make() -> Stack:
-        return Stack(unused(assignment.build), train, test)
+        model = unused(assignment.build)
+        description = describe(model)
+        if description != wanted:
+            raise RefusedError("models have been changed since they were built")
+        return Stack(model, description, train, test)
 
     return make
 
@@ -176,7 +176,6 @@ def _train(
     for run in runs:
         run.model.stop_training = False
         run.callbacks.on_train_begin()
-    stack.load(models)
     for epoch in range(call.initial_epoch, call.epochs):
         going = [run for run in runs if run.active]
         if not going:

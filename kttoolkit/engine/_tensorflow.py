@@ -9,7 +9,7 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,11 @@ def trace(
         The `ConcreteFunction`, and the executor that can run it.
     """
     made = tf.function(function, autograph=False, jit_compile=xla)
-    with _forgetting_gradients(), _without_origins() if xla else nullcontext():
+    with _forgetting_gradients():
+        if xla:
+            # A failure is met again, and told with its lines of Python.
+            with suppress(Exception), _without_origins():
+                return made.get_concrete_function(*args), POOL
         if executor == ONE_THREAD:
             with _executing_by(ONE_THREAD):
                 concrete = made.get_concrete_function(*args)

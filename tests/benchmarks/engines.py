@@ -11,11 +11,11 @@ to trace. With `model.fit` (`engine="reference"`) all trials take the same time;
 trains one. Convolutions are not stacked.
 
 Printed is a table for tests/benchmarks/README.md, with the device and the versions
-above it: seconds of the first trial and of the next one, how many times faster than
-`model.fit` that is, the most memory taken on the GPU, and the score of the first
-setting, which must not depend on the engine. `choose("auto")` follows such tables
-(kttoolkit/engine/_measured.py). Without a GPU the numbers are the processor's, and the
-heading says so.
+above it: seconds of the first trial and of the next one, how many times faster that is
+than the first engine asked for (`model.fit`, unless told otherwise), the most memory
+taken on the GPU, and the score of the first setting, which must not depend on the
+engine. `choose("auto")` follows such tables (kttoolkit/engine/_measured.py). Without a
+GPU the numbers are the processor's, and the heading says so.
 """
 
 import argparse
@@ -42,8 +42,8 @@ def run_one(engine: str, name: str, n_folds: int, xla: str) -> dict[str, Any]:
     cv_speed.FOLDS = n_folds
     task = cv_speed.problem(name)
     n_trials = 1 if engine == "reference" else N_TRIALS
-    units = task.space["units"][-1]
-    settings = [{**one, "units": units} for one in task.settings(n_trials)]
+    same = {name: task.space[name][-1] for name in ("units",) if name in task.space}
+    settings = [{**one, **same} for one in task.settings(n_trials)]
 
     def build(hp: Any) -> Any:
         model = task.build(**settings[hp.Choice("number", list(range(n_trials)))])
