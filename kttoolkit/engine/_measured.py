@@ -41,10 +41,10 @@ class Measured:
 # CPU: two x86-64 cores. GPU: NVIDIA H100. Three hidden layers of 128.
 MEASURED = (
     Measured("CPU", False, "Boston housing, 5 folds", 130, (0.5, 0.17), (1.2, 0.29)),
-    Measured("CPU", False, "Pima diabetes, 5 folds", 200, (0.6, 0.19), (1.8, 0.36)),
-    Measured("CPU", False, "digits, 5 folds", 450, (0.8, 0.29), (2.1, 0.88)),
-    Measured("CPU", True, "Pima diabetes, 5 folds", 200, (3.4, 0.16), (3.1, 0.23)),
-    Measured("CPU", True, "digits, 5 folds", 450, (3.8, 0.23), (3.4, 0.37)),
+    Measured("CPU", False, "Pima diabetes, 5 folds", 200, (0.4, 0.14), (1.6, 0.29)),
+    Measured("CPU", False, "digits, 5 folds", 450, (0.6, 0.24), (1.6, 0.59)),
+    Measured("CPU", True, "Pima diabetes, 5 folds", 200, (2.3, 0.12), (2.5, 0.17)),
+    Measured("CPU", True, "digits, 5 folds", 450, (2.7, 0.19), (2.5, 0.30)),
     Measured("GPU", False, "digits, 5 folds", 450, (8.2, 3.4), (7.5, 1.5)),
     Measured("GPU", False, "digits, 10 folds", 510, (11.5, 7.1), (7.0, 1.8)),
     Measured("GPU", True, "digits, 5 folds", 450, (17.4, 0.45), (21.3, 0.77)),
