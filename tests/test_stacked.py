@@ -1,6 +1,7 @@
 """The stacked engine against the reference: every fold, every epoch."""
 
 import gc
+import logging
 import warnings
 import weakref
 
@@ -8,6 +9,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from matrix import LAYERS, OPTIMIZERS, X, Y, dense
 
 from kttoolkit.cv import as_folds
@@ -218,6 +220,20 @@ def constrained():
 
 def flat(y_true, y_pred):
     return keras.ops.mean(keras.ops.round(y_pred), axis=-1)
+
+
+def test_tensorflow_warns_of_nothing():
+    """Dropout is no vectorized operation, which it would tell of for every graph."""
+    told = []
+    handler = logging.Handler()
+    handler.emit = told.append
+    tf.get_logger().addHandler(handler)
+    PROGRAMS.clear()
+    try:
+        fits_of("stacked", dense(L.Dropout(0.3)), fit={"epochs": 1})
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert [record.getMessage() for record in told] == []
 
 
 def test_a_loss_without_a_gradient_is_an_error_of_kerass():

@@ -7,10 +7,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from matrix import X, dense
 from trials import assert_equal, outcome_of, rich
 
-from kttoolkit.engine import _program, _together
+from kttoolkit.engine import _program, _together, prepare_devices
 from kttoolkit.engine._call import training_rows
 from kttoolkit.engine._program import Program
 from kttoolkit.engine._programs import PROGRAMS
@@ -131,6 +132,15 @@ def test_observers_are_told_in_one_thread_and_always_in_the_same_order(two_cores
         told.append(observer.told)
     assert told[0] == told[1]
     assert told[0].index(("started", 2)) < told[0].index(("ended", 0))
+
+
+def test_gpus_take_folds_side_by_side_too(two_cores, monkeypatch):
+    prepare_devices()
+    device = tf.config.list_physical_devices("CPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: device)
+    observer = Listening()
+    outcome_of("compiled", dense(), cv=3, fit={"epochs": 1}, observer=observer)
+    assert observer.told.index(("started", 1)) < observer.told.index(("ended", 0))
 
 
 @pytest.mark.parametrize("why", ["callback", "verbose", "memory"])

@@ -83,9 +83,9 @@ def choose(name: Any) -> Engine:
 
     Args:
         name: "compiled" runs whole epochs on the device, several folds at a time, and
-            leaves what it cannot run to `model.fit`; "stacked" makes
-            one network of all folds where layers and optimizer allow; "reference" is
-            `model.fit`; "auto" is the fastest that computes the same.
+            leaves what it cannot run to `model.fit`; "stacked" makes one network of all
+            folds where layers and optimizer allow; "reference" is `model.fit`; "auto"
+            is the fastest that computes the same.
 
     Returns:
         An engine.

@@ -230,11 +230,11 @@ class Stack:
             ]
             folds = self._settled(*_joined(parts, batches.places))
         state, metrics = folds
-        return tf.vectorized_map(self._report, metrics), state
+        return _over_folds(self._report, metrics), state
 
     def _mapped(self, step: Step, *folds: Any) -> Any:
         theta = tf.identity(folds[0])
-        return tf.vectorized_map(lambda parts: step(*parts), (theta, *folds[1:]))
+        return _over_folds(lambda parts: step(*parts), (theta, *folds[1:]))
 
     def _settled(self, gradients: Any, state: Any, metrics: Any) -> tuple[Any, Any]:
         if gradients is not None:
@@ -359,6 +359,11 @@ def _shaped(tensors: Any, like: Any) -> list[tf.Tensor]:
         tf.ensure_shape(tensor, old.shape)
         for tensor, old in zip(tensors, like, strict=True)
     ]
+
+
+def _over_folds(function: Callable[[Any], Any], parts: Any) -> Any:
+    # Dropout is drawn fold by fold, as in each training, which is nothing to warn of.
+    return tf.vectorized_map(function, parts, warn=False)
 
 
 def _taken(tensors: Any, folds: Sequence[int]) -> Any:

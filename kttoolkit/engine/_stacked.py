@@ -79,8 +79,7 @@ class StackedEngine(Engine):
             with PROGRAMS.borrow_stack(key, make) as stack:
                 for number in range(len(runs)):
                     assignment.observer.fold_started(number, len(runs))
-                stack.load([run.model for run in runs], description.numbers)
-                _train(stack, runs, placed.call, train, test)
+                _train(stack, runs, placed.call, description.numbers, train, test)
         seconds = (time.perf_counter() - began) / len(runs)
         return tuple(
             finish(assignment, fold.run, fold.model.history, seconds) for fold in runs
@@ -169,6 +168,7 @@ def _train(
     stack: Stack,
     runs: Sequence[_Fold],
     call: FitCall,
+    numbers: Sequence[float],
     train: _Batched,
     test: _Batched,
 ) -> None:
@@ -176,6 +176,7 @@ def _train(
     for run in runs:
         run.model.stop_training = False
         run.callbacks.on_train_begin()
+    stack.load(models, numbers)
     for epoch in range(call.initial_epoch, call.epochs):
         going = [run for run in runs if run.active]
         if not going:
