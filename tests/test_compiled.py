@@ -117,6 +117,14 @@ LOSSES = {
 }  # fmt: skip
 
 
+def test_a_metric_in_bfloat16_is_a_number():
+    # `model.fit` leaves a tensor in the history, which callbacks cannot compare.
+    build = dense(metrics=[keras.metrics.BinaryAccuracy("share", dtype="bfloat16")])
+    rows, validation = split(X, Y)
+    history = kttoolkit.fit(build(), *rows, validation_data=validation, verbose=0)
+    assert isinstance(history.history["val_share"][0], float)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(name):
     out, loss, y = LOSSES[name]

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kttoolkit.engine._counts import Counts, can_count_later
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._executor import executor_for
 from kttoolkit.engine._keras import is_own, logs_of_epoch
@@ -30,11 +31,13 @@ class Shape:
         executor: what is to run it.
         sizes: numbers of rows, of a batch's rows, and shapes of the tensors, where
             XLA compiles for them; None where rows come in any number.
+        counts_later: whether metrics that count wait for the end of the epoch.
     """
 
     step: str
     executor: str
     sizes: tuple[Any, ...] | None
+    counts_later: bool = False
 
     @classmethod
     def of(cls, model: keras.Model, step: str, rows: Rows, n: int) -> "Shape":
@@ -49,9 +52,10 @@ class Shape:
         Returns:
             The shape.
         """
-        if not model.jit_compile:
-            return cls(step, executor_for(model, rows.batch_size), None)
-        return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
+        if model.jit_compile:
+            return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
+        waits = not is_own(model, step, *_REPORTING) and can_count_later(model, n)
+        return cls(step, executor_for(model, rows.batch_size), None, waits)
 
 
 def takes_no_rows(model: keras.Model, shape: Shape) -> bool:
@@ -121,17 +125,26 @@ def _epoch(
     n = order.shape[0] if is_exact else tf.size(order)
     apart = _n_behind_loop(model, shape, n, batch_size)
     n_loop = n - apart
+    counts = Counts(model if shape.counts_later else None)
 
     def batch(start: Any, size: Any) -> Any:
         taken = tf.slice(order, [start], [size])
         return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
 
-    def body(start: tf.Tensor) -> list[tf.Tensor]:
+    def body(start: tf.Tensor, *kept: Any) -> list[Any]:
         size = batch_size if is_exact else tf.minimum(batch_size, n_loop - start)
-        step(batch(start, size))
-        return [start + batch_size]
+        rows = batch(start, size)
+        return [
+            start + batch_size,
+            *counts.after(step, rows, start // batch_size, kept),
+        ]
 
-    tf.while_loop(lambda start: start < n_loop, body, [0], parallel_iterations=1)
+    begin = [0, *counts.nothing((n_loop + batch_size - 1) // batch_size)]
+    _, *kept = tf.while_loop(
+        lambda start, *_: start < n_loop, body, begin, parallel_iterations=1
+    )
+    if kept:
+        counts.catch_up(batch(0, n_loop), kept)
     if isinstance(apart, int) and apart == 0:
         return model.get_metrics_result()
     return logs_of_epoch(model, step(batch(n_loop, apart)))

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
 from kttoolkit.engine._jobs import Job, Steps, run
@@ -213,6 +215,7 @@ def as_numbers(logs: Any) -> dict[str, float]:
         if isinstance(value, dict):
             numbers.update(as_numbers(value))
             continue
-        array = keras.ops.convert_to_numpy(value)
+        # Keras's own way fails with a single bfloat16.
+        array = np.asarray(value.numpy() if tf.is_tensor(value) else value)
         numbers[name] = float(array) if array.size == 1 else array
     return numbers

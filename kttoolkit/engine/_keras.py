@@ -61,6 +61,19 @@ def has_all_but_slots(model: keras.Model) -> bool:
     return all(part is None or part.built for part in (*parts, *layers))
 
 
+def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
+    """List the metrics that `compile` was given.
+
+    Args:
+        model: compiled, with its metrics made.
+
+    Returns:
+        Those of all outputs.
+    """
+    compiled = model._compile_metrics  # noqa: SLF001
+    return [] if compiled is None else compiled.metrics
+
+
 def is_own(model: keras.Model, *names: str) -> bool:
     """Tell whether a model does any of this in a way of its own.
 
