@@ -23,6 +23,7 @@ from kttoolkit.models import StudyTrainer
 from kttoolkit.plain import is_text, shown, visible
 from kttoolkit.probe import default_objective, reported_metrics, task_of
 from kttoolkit.results import TuneResult
+from kttoolkit.scoring import numbers_of
 from kttoolkit.tuners import HyperParameters, with_direction
 
 _COMPILE_OPTIONS = ("optimizer", "loss", "metrics")
@@ -298,7 +299,7 @@ def _reported_of_stream(model: Any, x: Any) -> dict[str, float]:
         (batch[0], batch[1]) if isinstance(batch, tuple) else (batch, None)
     )
     logs = model.test_on_batch(inputs, targets, return_dict=True)
-    return {name: float(value) for name, value in logs.items()}
+    return numbers_of(logs)
 
 
 def _as_objective(

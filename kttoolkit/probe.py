@@ -8,6 +8,7 @@ import numpy as np
 
 from kttoolkit.data import TrainingData, take
 from kttoolkit.exceptions import DataError
+from kttoolkit.scoring import numbers_of
 
 _CLASSIFICATION = ("crossentropy", "focal", "hinge", "ctc", "circle")
 _PROBE_ROWS = 2
@@ -62,7 +63,7 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
         ) from error
     finally:
         model.run_eagerly, model.test_function = was_eager, None
-    return {name: float(value) for name, value in logs.items()}
+    return numbers_of(logs)
 
 
 def _shapes(values: Any) -> str:

@@ -117,6 +117,37 @@ class TrialScore:
         object.__setattr__(self, "stds", stds)
 
 
+def numbers_of(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Bring what a model reports into one number for each metric.
+
+    Args:
+        logs: metric names to numbers, tensors or arrays.
+
+    Returns:
+        Names to numbers. A metric with several values, such as `F1Score` with one for
+        each class, counts with their mean, as it does in Keras Tuner.
+
+    Example:
+        >>> numbers_of({"loss": 1, "f1_score": np.array([0.5, 1.0])})
+        {'loss': 1.0, 'f1_score': 0.75}
+    """
+    return {name: number_of(value) for name, value in logs.items()}
+
+
+def number_of(value: Any) -> float:
+    """Bring what a metric reports into one number.
+
+    Args:
+        value: a number, or a tensor or array of any shape.
+
+    Returns:
+        The number, or the mean of several.
+    """
+    # Not every tensor becomes an array by itself.
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    return float(array.astype("float64").mean() if array.ndim else array)
+
+
 def direction_of(metric: str) -> Literal["min", "max"]:
     """Tell whether a Keras metric is to be minimised or maximised, by its name.
 

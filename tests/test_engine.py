@@ -123,6 +123,33 @@ def test_sample_weights_reach_training_and_validation(problem):
     np.testing.assert_allclose(fit.history["val_loss"], history.history["val_loss"])
 
 
+@pytest.mark.parametrize("engine", ["reference", "compiled", "stacked"])
+def test_metrics_that_models_share_begin_anew_in_every_fold(problem, engine):
+    shared = [keras.metrics.AUC(name="auc"), keras.metrics.MeanSquaredError("brier")]
+
+    class Shares(Model):
+        def build(self, hp):
+            model = super().build(hp)
+            model.compile("adam", "binary_crossentropy", metrics=shared)
+            return model
+
+    class Owns(Model):
+        def build(self, hp):
+            model = super().build(hp)
+            own = [type(metric).from_config(metric.get_config()) for metric in shared]
+            model.compile("adam", "binary_crossentropy", metrics=own)
+            return model
+
+    factories = (ModelFactory(kind()) for kind in (Shares, Owns))
+    hp = keras_tuner.HyperParameters()
+    got, expected = (
+        evaluate(factory, hp, *problem, plan_of(), engine=engine).fits
+        for factory in factories
+    )
+    for one, other in zip(got, expected, strict=True):
+        assert one.history == other.history
+
+
 def test_seeds_differ_by_fold_execution_attempt_and_continuation():
     plan = plan_of()
     seeds = {plan.fold_seed(fold, run) for fold in range(3) for run in range(2)}

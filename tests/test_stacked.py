@@ -244,6 +244,12 @@ def test_a_loss_without_a_gradient_is_an_error_of_kerass():
     assert "not stacked: no weight has a gradient" in str(told[0].message)
 
 
+def several_counts():
+    # Reports its variable, for which no fold's values stand.
+    counts = keras.metrics.TruePositives([0.3, 0.6], name="true_positives")
+    return dense(metrics=[counts])()
+
+
 class Asks(C.Callback):
     pass
 
@@ -257,6 +263,7 @@ class Asks(C.Callback):
         (dense(optimizer=OPTIMIZERS["ema"]), {}, "has use_ema"),
         (dense(*LAYERS["spectral"]), {}, "SpectralNormalization layers"),
         (dense(*LAYERS["bfloat16"]), {}, "half precision"),
+        (several_counts, {}, "true_positives.* is read behind"),
         (dense(), {"callbacks": (Asks(),)}, "Asks may look at the optimizer"),
         (dense(), {"cv": 5, "fit": {"batch_size": 46}}, "numbers of batches"),
         (dense(), {"fit": {"steps_per_epoch": 5}}, "steps_per_epoch is given"),
@@ -268,6 +275,7 @@ class Asks(C.Callback):
         "ema",
         "layer",
         "half",
+        "metric",
         "callback",
         "batches",
         "steps",

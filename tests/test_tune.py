@@ -181,6 +181,48 @@ def test_an_unreported_objective_lists_what_is_reported(tune, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def reporting(metrics):
+    """Three classes, and metrics that every model makes anew."""
+
+    def build(hp):
+        head = keras.layers.Dense(3, activation="softmax")
+        model = keras.Sequential([keras.Input((4,)), head])
+        rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+        optimizer = keras.optimizers.Adam(rate)
+        model.compile(optimizer, "categorical_crossentropy", metrics=metrics())
+        return model
+
+    return build
+
+
+def one_hot(blobs):
+    return np.eye(3)[(blobs[0][:, 0] > 0).astype(int) + (blobs[0][:, 1] > 0)]
+
+
+def test_a_metric_is_named_alike_however_many_models_there_were(tune, blobs):
+    keras.metrics.AUC(), keras.metrics.AUC()
+    build = reporting(lambda: [keras.metrics.AUC()])
+    result = tune(build, y=one_hot(blobs), objective="val_auc", max_trials=1)
+    assert set(result.records[0].metrics) == {"auc", "loss", "val_auc", "val_loss"}
+    assert set(result.evaluate(blobs[0], one_hot(blobs))) == {"auc", "loss"}
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled", "stacked"])
+def test_a_metric_with_a_value_for_each_class_counts_with_their_mean(
+    tune, blobs, engine
+):
+    def search(average):
+        metrics = lambda: [keras.metrics.F1Score(average=average)]  # noqa: E731
+        options = {"objective": "val_f1_score", "engine": engine, "max_trials": 2}
+        return tune(reporting(metrics), y=one_hot(blobs), **options)
+
+    each, macro = search(None), search("macro")
+    for one, other in zip(each.records, macro.records, strict=True):
+        assert one.metrics == pytest.approx(other.metrics)
+    scores = each.evaluate(blobs[0], one_hot(blobs))
+    assert scores == pytest.approx(macro.evaluate(blobs[0], one_hot(blobs)))
+
+
 # -- data ---------------------
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from kttoolkit.cv import Fold, FoldData, Folds, prepare
 from kttoolkit.data import TrainingData
+from kttoolkit.engine._keras import reset_names
 from kttoolkit.exceptions import OversizedModelError, SearchSpaceError
 from kttoolkit.scoring import FoldFit, ObjectiveLike
 
@@ -94,6 +95,8 @@ class ModelFactory:
         Raises:
             InvalidModelError: if `build` returns no model, or an uncompiled one.
         """
+        # Metrics and outputs are named alike in every model: "auc", never "auc_3".
+        reset_names()
         model = self.hypermodel.build(hp)
         if not isinstance(model, keras.Model):
             raise InvalidModelError(

@@ -16,7 +16,7 @@ from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
 from kttoolkit.engine._tensorflow import put_values, values_of
 from kttoolkit.engine._wandb_callbacks import give_own_run
 from kttoolkit.exceptions import MissingDependencyError, SearchError
-from kttoolkit.scoring import ObjectiveLike
+from kttoolkit.scoring import ObjectiveLike, numbers_of
 
 
 class CallbackError(SearchError, keras_tuner.errors.FatalValueError):
@@ -42,7 +42,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Record an epoch and stop a training whose loss is no longer finite."""
-        values = {name: float(value) for name, value in (logs or {}).items()}
+        values = numbers_of(logs or {})
         self._logs.append(values)
         self.epochs += 1
         if not np.isfinite(values.get("loss", 0.0)):
@@ -90,7 +90,7 @@ class _EpochReporter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Pass the epoch on, counted from 1."""
-        self.observer.epoch_ended(self.split, epoch + 1, logs or {})
+        self.observer.epoch_ended(self.split, epoch + 1, numbers_of(logs or {}))
 
 
 def assemble_callbacks(

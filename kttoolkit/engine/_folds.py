@@ -18,7 +18,7 @@ from kttoolkit.engine._callbacks import (
     assemble_callbacks,
     copy_callbacks,
 )
-from kttoolkit.engine._keras import reset_names
+from kttoolkit.engine._keras import forget_counts
 from kttoolkit.engine._weights import (
     BUILD_CONFIG_FILE,
     best_file,
@@ -28,7 +28,13 @@ from kttoolkit.engine._weights import (
 )
 from kttoolkit.exceptions import ObjectiveError
 from kttoolkit.files import told_if_unwritable, write_json
-from kttoolkit.scoring import FoldFit, ObjectiveLike, best_index, check_finite
+from kttoolkit.scoring import (
+    FoldFit,
+    ObjectiveLike,
+    best_index,
+    check_finite,
+    number_of,
+)
 
 
 class Carrier(Protocol):
@@ -141,10 +147,9 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
         What `fit` needs.
     """
     factory, plan = assignment.factory, assignment.plan
-    # The same names in every fold, for histories are named after outputs.
-    reset_names()
     keras.utils.set_random_seed(training.seed)
     model = factory.build(assignment.hp)
+    forget_counts(model)
     if plan.continue_from is not None:
         with factory.scope():
             checkpoint = last_file(plan.continue_from, training.split)
@@ -224,10 +229,10 @@ def _as_history(
         history = (
             recorder.history()
             if aligned
-            else {k: tuple(map(float, v)) for k, v in result.history.items()}
+            else {k: tuple(map(number_of, v)) for k, v in result.history.items()}
         )
     elif isinstance(result, dict):
-        history = {name: (float(value),) for name, value in result.items()}
+        history = {name: (number_of(value),) for name, value in result.items()}
     elif isinstance(result, bool) or not _is_number(result):
         raise keras_tuner.errors.FatalTypeError(
             "Expected what is returned by HyperModel.fit() to be one of History, "

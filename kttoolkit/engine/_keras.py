@@ -74,6 +74,23 @@ def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
     return [] if compiled is None else compiled.metrics
 
 
+def forget_counts(model: keras.Model) -> None:
+    """Begin anew with metrics that other models have counted with.
+
+    `model.reset_metrics` leaves them alone until the model has seen a batch, so that
+    the first epoch would count on from there.
+
+    Args:
+        model: compiled.
+    """
+    compiled = model._compile_metrics  # noqa: SLF001
+    if compiled is not None:
+        given = (compiled._user_metrics, compiled._user_weighted_metrics)  # noqa: SLF001
+        for metric in keras.tree.flatten(given):
+            if isinstance(metric, keras.metrics.Metric):
+                metric.reset_state()
+
+
 def is_own(model: keras.Model, *names: str) -> bool:
     """Tell whether a model does any of this in a way of its own.
 

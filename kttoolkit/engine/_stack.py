@@ -195,7 +195,15 @@ class Stack:
             # Rows and batches of any number.
             specs = (rows.spec(), [_of_any_length(s) for s in specs[1]], *specs[2:])
         concrete, _ = trace(epoch, POOL, *specs, xla=self.model.jit_compile)
+        self._check_captured(concrete)
         return concrete
+
+    def _check_captured(self, concrete: Any) -> None:
+        """Refuse a graph that reads the model's variables, which stand for no fold."""
+        captured = {id(tensor) for tensor in concrete.captured_inputs}
+        for variable in (*self._trainable, *self._others, *self._metrics):
+            if id(variable.value.handle) in captured:
+                raise RefusedError(f"{variable.path} is read behind Keras's back")
 
     def _epoch(
         self, step: Step, batches: Batches, tensors: Any, taken: Any, state: Any

@@ -32,7 +32,7 @@ from kttoolkit.locks import owned
 from kttoolkit.models._predictions import predict, prediction_frame
 from kttoolkit.plain import shown
 from kttoolkit.results import Study, TrialRecord, TuneResult
-from kttoolkit.scoring import aggregate, best_index
+from kttoolkit.scoring import aggregate, best_index, numbers_of
 
 ADDED = "added"
 _REFIT_KEY = 0x5EF17
@@ -146,7 +146,7 @@ class StudyTrainer:
             rows.x if transformer is None else as_dense(transformer.transform(rows.x))
         )
         scores = trained.evaluate(inputs, rows.y, verbose=0, return_dict=True)
-        return {name: float(value) for name, value in scores.items()}
+        return numbers_of(scores)
 
     def refitted(self, result: TuneResult) -> tuple[keras.Model, Any]:
         """Train the best setting on the search's rows, once for each best trial.

@@ -333,8 +333,7 @@ class _Reporter(SilentObserver):
 
     def epoch_ended(self, split: int, epoch: int, logs: Mapping[str, float]) -> None:
         """Write it down; stop when nobody waits for the trial any more."""
-        values = {name: float(value) for name, value in logs.items()}
-        self._log.write("epoch_ended", split, epoch, values)
+        self._log.write("epoch_ended", split, epoch, dict(logs))
         if not Path(self.task.payload).exists():
             raise _Stopped
 

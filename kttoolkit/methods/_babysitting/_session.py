@@ -31,6 +31,7 @@ from kttoolkit.methods._babysitting._plot import plot_sessions
 from kttoolkit.methods._babysitting._settings import changed, settings_of
 from kttoolkit.methods._babysitting._state import State, check_alike, copy_of, prepare
 from kttoolkit.plain import shown, visible_lines
+from kttoolkit.scoring import numbers_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -357,7 +358,7 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         state = State.of(self.model, self.batch_size)
-        row = {name: float(value) for name, value in (logs or {}).items()}
+        row = numbers_of(logs or {})
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         # Together, so that Ctrl-C finds both or neither.
         self.metrics, self.last = [*self.metrics, row], state
