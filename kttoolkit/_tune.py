@@ -89,7 +89,9 @@ def tune(
             fewer leave less to learn from.
         objective: a Keras metric name, with or without `val_`, or a
             `keras_tuner.Objective`; by default the validation accuracy for
-            classification and the validation loss otherwise.
+            classification and the validation loss otherwise. A metric with several
+            values, such as an `F1Score` of each class, counts with their mean, as in
+            Keras Tuner.
         max_trials: the most trials; 10 by default for random and Bayesian search,
             no limit for the others.
         max_epochs: the most epochs a setting is trained; 30 by default.
