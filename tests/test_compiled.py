@@ -1,7 +1,10 @@
 """The compiled engine against `model.fit`, in weights and in history."""
 
 import gc
+import random
+import types
 import weakref
+from collections import defaultdict
 
 import keras
 import keras_tuner
@@ -720,6 +723,81 @@ def test_a_global_that_changes_between_trials_is_a_new_graph(build, monkeypatch)
 )
 def test_whatever_a_graph_depends_on_is_told_apart(one, other):
     assert describe(new(one, 1)) != describe(new(other, 1))
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+
+class HalfSlotted(Slotted):
+    """Has a dictionary as well, as a `tf.TensorSpec` does."""
+
+
+class OwnDict(dict):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+
+class OwnArray(np.ndarray):
+    pass
+
+
+def own_array(value):
+    array = np.zeros(2).view(OwnArray)
+    array.value = value
+    return array
+
+
+HOLDERS = {
+    "shape": lambda value: tf.TensorSpec([None, value]),
+    "dtype": lambda value: tf.TensorSpec([None], ["int32", "int64"][value]),
+    "slots": Slotted,
+    "half_slots": HalfSlotted,
+    "own_dict": OwnDict,
+    "own_array": own_array,
+    "factory": lambda value: defaultdict([int, float][value]),
+    "namespace": lambda value: types.SimpleNamespace(value=value),
+    "masked": lambda value: np.ma.array([1, 2], mask=[value, 0]),
+    "series": lambda value: pd.Series([value]),
+    "frame": lambda value: pd.DataFrame({"a": [value]}),
+    "categories": lambda value: pd.Categorical([str(value)]),
+    "time": pd.Timestamp,
+    "random": random.Random,
+    "table": lambda value: tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer([value], [value]), 0
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_what_holds_another_value_is_told_apart(name):
+    assert describe(HOLDERS[name](0)) != describe(HOLDERS[name](1))
+
+
+@pytest.mark.parametrize(
+    "name", ["shape", "dtype", "half_slots", "own_dict", "own_array", "namespace"]
+)
+def test_what_holds_the_same_value_is_described_alike(name):
+    assert describe(HOLDERS[name](1)) == describe(HOLDERS[name](1))
+
+
+def test_rows_of_another_form_have_a_graph_of_their_own():
+    # Targets as a vector, then as a column, then rows of another dtype.
+    programs, numbers = Programs(), (X * 10).astype("int64")
+    build = dense(out=L.Dense(1), loss="mse", metrics=["mae"])
+    target = X[:, 0] * 2
+    for x, y in ((X, target), (X, target[:, None]), (numbers, target), (X, target)):
+        call = arguments(x, y)
+        got = fit_compiled(new(build, 1), call, programs, build)
+        args, kwargs = call.given
+        expected = new(build, 1).fit(*args, **kwargs)
+        for name, values in expected.history.items():
+            np.testing.assert_allclose(got.history[name], values, rtol=1e-5)
+    assert programs.traces == 6
 
 
 # -- HyperModel.fit ---

@@ -123,6 +123,56 @@ def test_sample_weights_reach_training_and_validation(problem):
     np.testing.assert_allclose(fit.history["val_loss"], history.history["val_loss"])
 
 
+@pytest.mark.parametrize("engine", ["compiled", "stacked"])
+@pytest.mark.parametrize("monitor", ["val_accuracy", "accuracy", "val_loss"])
+def test_callbacks_find_out_whether_greater_is_better(problem, engine, monitor):
+    callbacks = (
+        keras.callbacks.EarlyStopping(monitor, patience=1),
+        keras.callbacks.ReduceLROnPlateau(monitor, patience=0, min_delta=0.1),
+    )
+    plan = plan_of(callbacks=callbacks, fit_kwargs={"epochs": 8})
+    got, expected = (
+        evaluate(
+            ModelFactory(Model()),
+            keras_tuner.HyperParameters(),
+            *problem,
+            plan,
+            engine=name,
+        ).fits
+        for name in (engine, "reference")
+    )
+    assert {fit.epochs for fit in expected} != {8}
+    for one, other in zip(got, expected, strict=True):
+        assert (one.epochs, list(one.history)) == (other.epochs, list(other.history))
+        for name, values in other.history.items():
+            np.testing.assert_allclose(one.history[name], values, rtol=1e-5)
+
+
+def test_a_metric_with_one_value_in_an_array_is_a_number(problem):
+    class Scored(Model):
+        def build(self, hp):
+            model = super().build(hp)
+            score = keras.metrics.F1Score(threshold=0.5)
+            model.compile("adam", "binary_crossentropy", metrics=[score])
+            return model
+
+    data, folds = problem
+    columns = as_training_data(data.x, data.y[:, None])
+    got, expected = (
+        evaluate(
+            ModelFactory(Scored()),
+            keras_tuner.HyperParameters(),
+            columns,
+            folds,
+            plan_of(),
+            engine=engine,
+        ).fits
+        for engine in ("compiled", "reference")
+    )
+    for one, other in zip(got, expected, strict=True):
+        assert one.history == other.history
+
+
 @pytest.mark.parametrize("engine", ["reference", "compiled", "stacked"])
 def test_metrics_that_models_share_begin_anew_in_every_fold(problem, engine):
     shared = [keras.metrics.AUC(name="auc"), keras.metrics.MeanSquaredError("brier")]

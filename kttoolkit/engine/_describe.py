@@ -10,9 +10,11 @@ import enum
 import functools
 import hashlib
 import inspect
+import struct
 import sys
 import types
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +32,13 @@ _PLAIN = (
 # Of these, every value is equal to itself.
 _HASHED = {type(None), bool, int, str, bytes}
 _FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc)
+# Classes written in C that hold nothing but what is walked through.
+_SEEN_THROUGH = (
+    dict, list, tuple, set, frozenset, OrderedDict, np.ndarray, types.SimpleNamespace,
+    object,
+)  # fmt: skip
+_POINTER = struct.calcsize("P")
+_MADE_BY_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 # Modules whose globals and classes are the same for every model.
 _LIBRARIES = sys.stdlib_module_names | {
     "keras", "tensorflow", "numpy", "keras_tuner", "kttoolkit", "_wrappers", "wrapt",
@@ -165,12 +174,22 @@ class _Walker:
 
     def _array(self, value: Any) -> None:
         self.found.append(_content(value))
+        if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+            self._attributes(value)
 
     def _mapping(self, value: Any) -> None:
         self._children(value.items())
+        self.walk("factory", getattr(value, "default_factory", None))
+        self._beside(value)
 
     def _sequence(self, value: Any) -> None:
         self._children(enumerate(value))
+        self._beside(value)
+
+    def _beside(self, value: Any) -> None:
+        """Describe what a container has of its own beside what it contains."""
+        if not _is_library(type(value).__module__):
+            self._attributes(value)
 
     def _method(self, value: Any) -> None:
         self._children([("self", value.__self__), ("func", value.__func__)])
@@ -185,6 +204,9 @@ class _Walker:
         self._children(enumerate([value.func, value.args, value.keywords]))
 
     def _attributes(self, value: Any) -> None:
+        if _hides_state(type(value)):
+            self.found.append(_Same(value))
+            return
         if isinstance(value, keras.DTypePolicy):
             self.is_rigid |= value.compute_dtype != "float32"
         for name, child in _state(value):
@@ -274,13 +296,39 @@ class _Same:
 
 def _state(value: Any) -> list[tuple[str, Any]]:
     skipped = _SKIPPED_IN_KERAS if _is_library(type(value).__module__) else _SKIPPED
+    slots = (
+        (name, getattr(value, name))
+        for name in _slots(type(value))
+        if hasattr(value, name)
+    )
     return [
         (name, child)
-        for name, child in vars(value).items()
+        for name, child in (*getattr(value, "__dict__", {}).items(), *slots)
         if name not in skipped
         and not name.startswith("_self_")
         and not (name in _ABSENT_OR_FALSE and child is False)
     ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _slots(kind: type) -> tuple[str, ...]:
+    """Name what instances hold outside their dictionary."""
+    members = (item for parent in kind.__mro__ for item in vars(parent).items())
+    return tuple(
+        name for name, item in members if isinstance(item, types.MemberDescriptorType)
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _hides_state(kind: type) -> bool:
+    """Tell whether a class written in C keeps what Python cannot look into."""
+    base = next((parent for parent in kind.__mro__ if parent in _SEEN_THROUGH), object)
+    # A dictionary and weak references take a pointer each.
+    size = base.__basicsize__ + (2 + len(_slots(kind))) * _POINTER
+    return kind.__basicsize__ > size or any(
+        not parent.__flags__ & _MADE_BY_PYTHON and parent not in _SEEN_THROUGH
+        for parent in kind.__mro__
+    )
 
 
 def _own(attributes: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -311,7 +359,8 @@ def _comparable(value: Any) -> Any:
 
 
 def _content(value: Any) -> Any:
-    if not isinstance(value, np.ndarray) and not hasattr(value, "numpy"):
+    is_symbol = not isinstance(value, np.ndarray) and not hasattr(value, "numpy")
+    if is_symbol or value.dtype in {tf.resource, tf.variant}:
         return _Same(value)
     array = np.asarray(value)
     if array.dtype == object:

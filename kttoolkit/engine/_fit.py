@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, training_rows, validation_rows
 from kttoolkit.engine._jobs import Job, Steps, run
-from kttoolkit.engine._keras import first_epoch
+from kttoolkit.engine._keras import first_epoch, settle_direction
 from kttoolkit.engine._program import (
     Program,
     Seat,
@@ -136,7 +136,7 @@ class _Training:
     def _epochs(self, seat: Seat) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
         model.stop_training = False
-        self.callbacks.on_train_begin()
+        begin_training(self.callbacks, self.program.model)
         orders = row_orders(self.rows, call.shuffle)
         logs = None
         for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
@@ -188,6 +188,21 @@ def _watches_scoring(callback: keras.callbacks.Callback) -> bool:
     )
 
 
+def begin_training(
+    callbacks: keras.callbacks.CallbackList, template: keras.Model
+) -> None:
+    """Tell callbacks that a training begins.
+
+    Args:
+        callbacks: of a model that may not have made its metrics.
+        template: a model of the kind that has.
+    """
+    for callback in callbacks.callbacks:
+        if sees_weights_only(callback):
+            settle_direction(callback, template)
+    callbacks.on_train_begin()
+
+
 def sees_weights_only(callback: keras.callbacks.Callback) -> bool:
     """Tell whether a callback has no use for the optimizer and the metrics.
 
@@ -217,5 +232,5 @@ def as_numbers(logs: Any) -> dict[str, float]:
             continue
         # Keras's own way fails with a single bfloat16.
         array = np.asarray(value.numpy() if tf.is_tensor(value) else value)
-        numbers[name] = float(array) if array.size == 1 else array
+        numbers[name] = float(array.item()) if array.size == 1 else array
     return numbers

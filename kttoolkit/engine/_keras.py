@@ -74,6 +74,22 @@ def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
     return [] if compiled is None else compiled.metrics
 
 
+def settle_direction(callback: keras.callbacks.Callback, model: keras.Model) -> None:
+    """Let a callback find out whether its metric is better when it is greater.
+
+    Args:
+        callback: one that watches a metric finds out, and others are left alone.
+        model: with its metrics made, which the callback's own need not be.
+    """
+    if getattr(callback, "monitor_op", model) is None:
+        own = callback.model
+        callback.set_model(model)
+        try:
+            callback._set_monitor_op()  # noqa: SLF001
+        finally:
+            callback.set_model(own)
+
+
 def forget_counts(model: keras.Model) -> None:
     """Begin anew with metrics that other models have counted with.
 

@@ -12,7 +12,7 @@ from kttoolkit.engine._base import Assignment, Engine, Training
 from kttoolkit.engine._batches import Batches
 from kttoolkit.engine._call import FitCall, RefusedError
 from kttoolkit.engine._describe import Description, describe
-from kttoolkit.engine._fit import as_numbers, sees_weights_only
+from kttoolkit.engine._fit import as_numbers, begin_training, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
 from kttoolkit.engine._keras import is_own
 from kttoolkit.engine._optimizers import check_optimizer
@@ -175,7 +175,7 @@ def _train(
     models = [run.model for run in runs]
     for run in runs:
         run.model.stop_training = False
-        run.callbacks.on_train_begin()
+        begin_training(run.callbacks, stack.model)
     stack.load(models, numbers)
     for epoch in range(call.initial_epoch, call.epochs):
         going = [run for run in runs if run.active]
