@@ -746,6 +746,24 @@ class OwnArray(np.ndarray):
     pass
 
 
+class OwnNumber(int):
+    pass
+
+
+def own_number(value):
+    number = OwnNumber(7)
+    number.value = value
+    return number
+
+
+def function_with(value):
+    def function():
+        pass
+
+    function.value = value
+    return function
+
+
 def own_array(value):
     array = np.zeros(2).view(OwnArray)
     array.value = value
@@ -759,6 +777,8 @@ HOLDERS = {
     "half_slots": HalfSlotted,
     "own_dict": OwnDict,
     "own_array": own_array,
+    "own_number": own_number,
+    "function": function_with,
     "factory": lambda value: defaultdict([int, float][value]),
     "namespace": lambda value: types.SimpleNamespace(value=value),
     "masked": lambda value: np.ma.array([1, 2], mask=[value, 0]),

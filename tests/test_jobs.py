@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kttoolkit.engine._jobs import run, run_side_by_side, timed
+from kttoolkit.engine._jobs import after_others, run, run_side_by_side, timed
 
 
 def training(number, n_jobs, told):
@@ -39,6 +39,27 @@ def test_results_and_turns_are_those_of_the_order_they_began_in(
         turns.append(told)
     assert turns[0] == turns[1]
     assert {name for *_, name in turns[0]} <= {threading.current_thread().name}
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_a_training_may_wait_for_all_that_began_earlier(n_workers):
+    told = []
+
+    def waiting(number):
+        if number % 2:
+            yield after_others
+        for _ in range(3):
+            told.append(number)
+            yield lambda: time.sleep(1e-3)
+        return number
+
+    trainings = (timed(waiting(number)) for number in range(5))
+    got = run_side_by_side(trainings, lambda n: n < 3, n_workers)
+    assert [number for number, _ in got] == list(range(5))
+    for number in (1, 3):
+        earlier = max(i for i, other in enumerate(told) if other < number)
+        assert told.index(number) > earlier
+    assert run(waiting(1)) == 1
 
 
 def test_no_more_are_open_than_there_is_room_for():

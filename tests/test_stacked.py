@@ -250,6 +250,12 @@ def several_counts():
     return dense(metrics=[counts])()
 
 
+def stepped():
+    model = dense()()
+    model.fit(X, Y, verbose=0)
+    return model
+
+
 class Asks(C.Callback):
     pass
 
@@ -264,6 +270,7 @@ class Asks(C.Callback):
         (dense(*LAYERS["spectral"]), {}, "SpectralNormalization layers"),
         (dense(*LAYERS["bfloat16"]), {}, "half precision"),
         (several_counts, {}, "true_positives.* is read behind"),
+        (stepped, {}, "an optimizer has made steps before"),
         (dense(), {"callbacks": (Asks(),)}, "Asks may look at the optimizer"),
         (dense(), {"cv": 5, "fit": {"batch_size": 46}}, "numbers of batches"),
         (dense(), {"fit": {"steps_per_epoch": 5}}, "steps_per_epoch is given"),
@@ -276,6 +283,7 @@ class Asks(C.Callback):
         "layer",
         "half",
         "metric",
+        "stepped",
         "callback",
         "batches",
         "steps",

@@ -21,6 +21,60 @@ from kttoolkit.exceptions import EngineWarning
 L = keras.layers
 
 
+def shares(kind):
+    """Layers that all models have in common, as a global of a notebook is."""
+    keras.utils.set_random_seed(5)
+    shared = {
+        "weights": lambda: L.Dense(5, activation="relu"),
+        "averages": L.BatchNormalization,
+        "random": lambda: L.GaussianNoise(0.3),
+    }[kind]()
+
+    def build():
+        model = keras.Sequential(
+            [keras.Input((6,)), shared, L.Dense(3), L.Dense(1, activation="sigmoid")]
+        )
+        model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize("kind", ["weights", "averages", "random"])
+@pytest.mark.parametrize("engine", ["compiled", "stacked"])
+@pytest.mark.filterwarnings("ignore::kttoolkit.exceptions.EngineWarning")
+def test_folds_that_share_a_layer_follow_each_other(kind, engine, two_cores):
+    got = outcome_of(engine, shares(kind), cv=3)
+    expected = outcome_of("reference", shares(kind), cv=3)
+    for mine, theirs in zip(got.fits, expected.fits, strict=True):
+        for name, values in theirs.history.items():
+            np.testing.assert_allclose(mine.history[name], values, rtol=1e-5)
+
+
+def test_weights_that_go_from_fold_to_fold_are_warned_of():
+    with pytest.warns(EngineWarning, match="is a weight of an earlier model too"):
+        outcome_of("compiled", shares("weights"), cv=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EngineWarning)
+        outcome_of("compiled", shares("random"), cv=2)
+        outcome_of("compiled", rich(), cv=2)
+
+
+def test_a_layer_that_stays_as_it_is_holds_nobody_up(in_pairs):
+    adapted = L.Normalization(mean=0.5, variance=2.0)
+    frozen = keras.Sequential([keras.Input((6,)), L.Dense(4), L.BatchNormalization()])
+    frozen.trainable = False
+
+    def build():
+        head = L.Dense(1, activation="sigmoid")
+        model = keras.Sequential([keras.Input((6,)), adapted, frozen, head])
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    # Neither would go on without the other.
+    outcome_of("compiled", build, cv=2)
+
+
 class Listening(SilentObserver):
     """Writes down what it is told, and in which thread."""
 

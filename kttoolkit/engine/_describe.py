@@ -155,6 +155,8 @@ class _Walker:
         if way == "plain":
             # 1, 1.0 and True are equal, and not the same.
             self.found.append((place, kind, _comparable(value)))
+            if getattr(value, "__dict__", None) and not isinstance(value, enum.Enum):
+                self._beside(value)
         elif way == "fixed":
             self.found.append((place, _Same(value)))
         elif id(value) in self._seen:
@@ -204,7 +206,8 @@ class _Walker:
         self._children(enumerate([value.func, value.args, value.keywords]))
 
     def _attributes(self, value: Any) -> None:
-        if _hides_state(type(value)):
+        kind: Any = type(value)
+        if _hides_state(kind):
             self.found.append(_Same(value))
             return
         if isinstance(value, keras.DTypePolicy):
@@ -254,6 +257,8 @@ class _Walker:
         self.walk("keyword defaults", value.__kwdefaults__)
         for cell in value.__closure__ or ():
             self.walk("cell", _contents(cell))
+        if not _is_library(value.__module__):
+            self._children(vars(value).items())
 
     def _read(self, holder: Mapping[str, Any], names: set[str]) -> None:
         """Describe what a function reads from its module, and `Config.rate` from it."""
@@ -296,10 +301,9 @@ class _Same:
 
 def _state(value: Any) -> list[tuple[str, Any]]:
     skipped = _SKIPPED_IN_KERAS if _is_library(type(value).__module__) else _SKIPPED
+    kind: Any = type(value)
     slots = (
-        (name, getattr(value, name))
-        for name in _slots(type(value))
-        if hasattr(value, name)
+        (name, getattr(value, name)) for name in _slots(kind) if hasattr(value, name)
     )
     return [
         (name, child)
@@ -311,7 +315,7 @@ def _state(value: Any) -> list[tuple[str, Any]]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _slots(kind: type) -> tuple[str, ...]:
+def _slots(kind: Any) -> tuple[str, ...]:
     """Name what instances hold outside their dictionary."""
     members = (item for parent in kind.__mro__ for item in vars(parent).items())
     return tuple(
@@ -320,7 +324,7 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _hides_state(kind: type) -> bool:
+def _hides_state(kind: Any) -> bool:
     """Tell whether a class written in C keeps what Python cannot look into."""
     base = next((parent for parent in kind.__mro__ if parent in _SEEN_THROUGH), object)
     # A dictionary and weak references take a pointer each.

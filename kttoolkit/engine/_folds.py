@@ -1,11 +1,13 @@
 """One fold after the other: what engines that train models singly have in common."""
 
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import keras
 import keras_tuner
@@ -26,7 +28,7 @@ from kttoolkit.engine._weights import (
     restore,
     save,
 )
-from kttoolkit.exceptions import ObjectiveError
+from kttoolkit.exceptions import EngineWarning, ObjectiveError
 from kttoolkit.files import told_if_unwritable, write_json
 from kttoolkit.scoring import (
     FoldFit,
@@ -35,6 +37,9 @@ from kttoolkit.scoring import (
     check_finite,
     number_of,
 )
+
+# The weights of models that trainings have begun with.
+_TRAINED: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
 
 class Carrier(Protocol):
@@ -150,6 +155,7 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
     keras.utils.set_random_seed(training.seed)
     model = factory.build(assignment.hp)
     forget_counts(model)
+    _check_apart(model)
     if plan.continue_from is not None:
         with factory.scope():
             checkpoint = last_file(plan.continue_from, training.split)
@@ -158,6 +164,21 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
     recorder = EpochRecorder(plan.objective)
     callbacks = assemble_callbacks(assignment, training, recorder)
     return Run(training, model, recorder, callbacks)
+
+
+def _check_apart(model: keras.Model) -> None:
+    """Warn of weights that an earlier training has trained."""
+    weights = model.trainable_variables
+    shared = next((w for w in weights if _TRAINED.get(id(w)) is w), None)
+    if shared is not None:
+        warnings.warn(
+            f"{shared.path} is a weight of an earlier model too, so that training "
+            "goes on from there, also on rows that it is scored on. Make layers "
+            "inside the build function.",
+            EngineWarning,
+            stacklevel=2,
+        )
+    _TRAINED.update((id(weight), weight) for weight in weights)
 
 
 def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> FoldFit:

@@ -17,6 +17,13 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Job = Callable[[], Any]
 Steps = Generator[Job, Any, T]
+# In place of what a job returns, where there is none.
+_WAITING: Future[Any] = Future()
+_WAITING.set_result(None)
+
+
+def after_others() -> None:
+    """Wait, as a job, until all trainings that began earlier have ended."""
 
 
 def run(steps: Steps[T]) -> T:
@@ -64,14 +71,17 @@ def run_side_by_side(
                 turns.extendleft((*one, None) for one in itertools.islice(waiting, 1))
             if not turns:
                 return [results[number] for number in sorted(results)]
-            number, steps, future = turns[0]
+            number, steps, future = turns.popleft()
+            if future is _WAITING and any(other < number for other, *_ in turns):
+                turns.append((number, steps, future))
+                continue
             try:
-                job = steps.send(None if future is None else future.result())
+                job = steps.send(future and future.result())
             except StopIteration as end:
                 results[number] = end.value
             else:
-                turns.append((number, steps, pool.submit(job)))
-            turns.popleft()
+                waits = job is after_others
+                turns.append((number, steps, _WAITING if waits else pool.submit(job)))
     finally:
         pool.shutdown(cancel_futures=True)
         for _, steps, _ in turns:
@@ -100,6 +110,9 @@ def _timed_steps(steps: Steps[T]) -> Steps[tuple[T, float]]:
         except StopIteration as end:
             return end.value, seconds + time.perf_counter() - start
         seconds += time.perf_counter() - start
+        if job is after_others:
+            result = yield job
+            continue
         result, taken = yield functools.partial(_timed, job)
         seconds += taken
 

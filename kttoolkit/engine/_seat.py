@@ -69,6 +69,28 @@ class Spares:
         free.append(lent)
 
 
+def share_state(one: keras.Model, other: keras.Model) -> bool:
+    """Tell whether training one model changes another.
+
+    Args:
+        one: built or not.
+        other: the same.
+
+    Returns:
+        Whether they have variables in common that trainings write to.
+    """
+    return not _written(one).keys().isdisjoint(_written(other))
+
+
+def _written(model: keras.Model) -> dict[int, keras.Variable]:
+    found = {id(variable): variable for variable in model.variables}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) or not layer.trainable:
+            for weight in layer.weights:
+                found.pop(id(weight), None)
+    return found
+
+
 def n_bytes_of(variables: Iterable[Any]) -> int:
     """Add up how much variables take.
 

@@ -21,6 +21,7 @@ from kttoolkit.engine._programs import PROGRAMS, unused
 from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
+from kttoolkit.engine._seat import share_state
 from kttoolkit.engine._stack import Stack, check_layers
 from kttoolkit.scoring import FoldFit
 
@@ -71,6 +72,7 @@ class StackedEngine(Engine):
             runs = [_begin(assignment, waiting[0], placed)]
             _check_model(runs[0].model, placed)
             runs += [_begin(assignment, training, placed) for training in waiting[1:]]
+            _check_apart([run.model for run in runs])
             train = _batched(placed.train, [run.order for run in runs])
             test = _batched(placed.test, [run.test for run in runs])
             description = _description(runs)
@@ -122,6 +124,14 @@ def _check_model(model: keras.Model, placed: PlacedRows) -> None:
         raise RefusedError(f"{type(model).__name__} has training steps of its own")
     if not model.built:
         raise RefusedError("the model has no input shape before it is called")
+
+
+def _check_apart(models: Sequence[keras.Model]) -> None:
+    first, *others = models
+    if any(share_state(first, other) for other in others):
+        raise RefusedError("models of several folds share variables")
+    if any(int(model.optimizer.iterations) for model in models):
+        raise RefusedError("an optimizer has made steps before")
 
 
 def _batched(rows: Rows, orders: Sequence[np.ndarray]) -> _Batched:

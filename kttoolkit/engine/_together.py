@@ -17,12 +17,12 @@ from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validat
 from kttoolkit.engine._callbacks import copy_callbacks
 from kttoolkit.engine._fit import fit_steps, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, not_at_all, start, train_fold
-from kttoolkit.engine._jobs import Steps, run, run_side_by_side, timed
+from kttoolkit.engine._jobs import Steps, after_others, run, run_side_by_side, timed
 from kttoolkit.engine._placed import PlacedRows
 from kttoolkit.engine._programs import PROGRAMS
 from kttoolkit.engine._refusals import check, warn
 from kttoolkit.engine._rows import Rows
-from kttoolkit.engine._seat import n_bytes_of
+from kttoolkit.engine._seat import n_bytes_of, share_state
 from kttoolkit.scoring import FoldFit
 
 # What the trainings of a trial may take together: small models, which gain by it.
@@ -76,6 +76,7 @@ class _Trial:
         self.placed = self._placed() if len(self.waiting) > 1 else None
         self.refused = False
         self._n_bytes = 0
+        self._under_way: list[keras.Model] = []
 
     def has_room(self, n_open: int) -> bool:
         """Tell whether one more training may begin."""
@@ -103,14 +104,21 @@ class _Trial:
             args, kwargs = self.placed.call.given
         x = args[0] if args else kwargs.get("x")
         begun = start(self.assignment, training, x)
+        if any(share_state(begun.model, other) for other in self._under_way):
+            yield after_others
+            begun = start(self.assignment, training, x)
         call = FitCall.of(args, {**kwargs, "callbacks": begun.callbacks})
         check(begun.model, call)
         rows, validation = self._rows(training, call)
         self._weigh(begun.model, rows)
-        history = yield from fit_steps(
-            begun.model, call, rows, validation, PROGRAMS, self.assignment.build,
-            last=not self.assignment.plan.keep_last,
-        )  # fmt: skip
+        self._under_way.append(begun.model)
+        try:
+            history = yield from fit_steps(
+                begun.model, call, rows, validation, PROGRAMS, self.assignment.build,
+                last=not self.assignment.plan.keep_last,
+            )  # fmt: skip
+        finally:
+            self._under_way.remove(begun.model)
         return begun, history
 
     def _rows(self, training: Training, call: FitCall) -> tuple[Rows, Rows | None]:
