@@ -21,7 +21,7 @@ from kttoolkit.exceptions import (
 )
 from kttoolkit.models import StudyTrainer
 from kttoolkit.plain import is_text, shown, visible
-from kttoolkit.probe import default_objective, reported_metrics, task_of
+from kttoolkit.probe import check_targets, default_objective, reported_metrics, task_of
 from kttoolkit.results import TuneResult
 from kttoolkit.scoring import numbers_of
 from kttoolkit.tuners import HyperParameters, with_direction
@@ -105,6 +105,8 @@ def pose(request: Request) -> Problem:
         model = factory.build_unchecked(hp)
         task = task_of(model) if task is None else task
     data = _as_data(request, request.x, request.y, task)
+    if model is not None and task is None:
+        check_targets(model, data)
     if not data.indexable:
         return _pose_stream(request, factory, data, model, hp)
     rows, kept, test = _set_aside(request, data)

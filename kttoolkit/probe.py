@@ -34,6 +34,27 @@ def task_of(model: keras.Model) -> str | None:
     return "regression" if hasattr(keras.losses, name) else None
 
 
+def check_targets(model: keras.Model, data: TrainingData) -> None:
+    """Refuse to guess what whole numbers mean to a loss of one's own.
+
+    Args:
+        model: whose loss does not tell classes from measurements (`task_of`).
+        data: its rows, of which nobody has said either.
+
+    Raises:
+        DataError: if numbers would be taken for classes and counted anew from 0.
+    """
+    classes = list(data.classes)
+    is_numeric = all(isinstance(c, int | float) and c is not True for c in classes)
+    if task_of(model) is None and is_numeric and classes != list(range(len(classes))):
+        raise DataError(
+            "y of whole numbers must be classes counted from 0 where a loss of one's "
+            f"own does not tell classes from measurements, but got {classes[:6]}. Pass "
+            "task='regression' to tune to train on the numbers as they are, "
+            "task='classification' to count them from 0, or change y."
+        )
+
+
 def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]:
     """Return what a model reports of a batch, without training it.
 

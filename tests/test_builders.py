@@ -7,6 +7,7 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
 import kttoolkit
 from kttoolkit import HyperParameters, builders
@@ -503,6 +504,30 @@ def test_what_does_not_fit_the_data_is_refused_before_training(
 ):
     with pytest.raises(SearchSpaceError, match=message):
         built(builder, Shapes(inputs, 1, "binary"))
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize(("task", "outputs"), [("regression", 1), ("multilabel", 3)])
+def test_there_are_no_classes_to_weigh_in_other_targets(family, task, outputs):
+    shapes = dataclasses.replace(FAMILIES[family]().example, task=task, outputs=outputs)
+    every = FAMILIES[family](tune="all").for_shapes(shapes)
+    hp = HyperParameters()
+    every.build(hp)
+    assert "class_weight" not in hp.values
+    assert not every.has_own_fit
+    built(FAMILIES[family](class_weight="none"), shapes)
+    with pytest.raises(SearchSpaceError, match=f"'balanced' for {task} targets"):
+        built(FAMILIES[family](class_weight="balanced"), shapes)
+
+
+def test_texts_that_a_vectorizer_has_counted_are_words(tmp_path):
+    texts, y = ["good film", "bad film"] * 20, ["pos", "neg"] * 20
+    result = kttoolkit.tune(
+        builders.text_bag_of_words(learning_rate=0.05), texts, y, tuner="random",
+        preprocessor=CountVectorizer(binary=True), max_trials=1, max_epochs=10, cv=2,
+        seed=0, verbose=0, directory=tmp_path,
+    )  # fmt: skip
+    assert result.best_score == 1.0
 
 
 @pytest.mark.parametrize("builder", [builders.mlp(), builders.linear()])

@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.model_selection import (
     GroupKFold,
@@ -518,6 +519,13 @@ def test_whole_numbers_stay_whole_for_an_embedding():
     part = only_fold(data, OrdinalEncoder(dtype="int64"))
     assert part.train.x.dtype == np.int64
     assert as_dense(np.array([[True]])).dtype == np.float32
+
+
+def test_counts_of_words_are_no_numbers_of_words():
+    data = as_training_data(["a b", "b"] * 6, NUMBERS, preprocessed_later=True)
+    part = only_fold(data, CountVectorizer(token_pattern=r"\w", binary=True))
+    assert part.train.x.dtype == part.test.x.dtype == np.float32
+    assert set(map(tuple, part.test.x)) <= {(1.0, 1.0), (0.0, 1.0)}
 
 
 @pytest.mark.parametrize("value", [None, "passthrough", lambda hp: None])

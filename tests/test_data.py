@@ -393,6 +393,9 @@ def test_multi_output_targets_stay_apart():
         "a": [1, 2, 3, 4],
         "b": [0, 1, 0, 1],
     }
+    for kind in (list, tuple):
+        series = coded_outputs(kind([pd.Series(np.ones(4)), np.zeros(4)]))
+        assert [part.tolist() for part in series.y] == [[1] * 4, [0] * 4]
     listed = coded_outputs([np.ones(4), np.ones((4, 2))])
     assert [part.shape for part in listed.y] == [(4,), (4, 2)]
 

@@ -3,7 +3,9 @@
 import re
 
 import keras_tuner
+import numpy as np
 import pytest
+from sklearn.model_selection import GroupKFold
 
 SCRIPT = """
 import keras
@@ -121,3 +123,16 @@ def test_every_public_name_of_keras_tuner_is_here():
     for name in ("RandomSearch", "Hyperband", "GridSearch", "BayesianOptimization"):
         assert issubclass(getattr(kttoolkit, name), getattr(keras_tuner, name))
         assert hasattr(kttoolkit.oracles, f"{name}Oracle") or name == "RandomSearch"
+
+
+def test_other_groups_are_other_folds(blobs, build, tmp_path):
+    import kttoolkit
+
+    x, y = blobs
+    numbers = np.arange(len(x))
+    tuner = kttoolkit.RandomSearch(
+        build, "val_loss", max_trials=1, cv=GroupKFold(2), directory=tmp_path
+    )
+    for groups in (numbers % 2, numbers // (len(x) // 2)):
+        folds = tuner._training_data({"x": x, "y": y}, groups)[1]
+        assert all(len(set(groups[fold.test])) == 1 for fold in folds.splits)

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from kttoolkit.data import as_training_data
-from kttoolkit.probe import default_objective, reported_metrics, task_of
+from kttoolkit.exceptions import DataError
+from kttoolkit.probe import (
+    check_targets,
+    default_objective,
+    reported_metrics,
+    task_of,
+)
 
 
 def compiled(loss):
@@ -35,6 +41,20 @@ def compiled(loss):
 )
 def test_the_task_follows_the_loss(loss, task):
     assert task_of(compiled(loss)) == task
+
+
+@pytest.mark.parametrize("y", [[3, 5, 4, 3], [-1, 1, 1, -1], [0.0, 2.0, 0.0, 2.0]])
+def test_numbers_are_not_counted_anew_for_an_unknown_loss(y):
+    data = as_training_data(np.zeros((20, 2)), np.array(y * 5))
+    with pytest.raises(DataError, match="Pass task='regression' to tune"):
+        check_targets(compiled(lambda y, p: p - y), data)
+    check_targets(compiled("sparse_categorical_crossentropy"), data)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 2, 0], ["a", "b", "a", "a"], [True, False] * 2])
+def test_classes_are_classes_for_any_loss(y):
+    data = as_training_data(np.zeros((20, 2)), np.array(y * 5))
+    check_targets(compiled(lambda y, p: p - y), data)
 
 
 def test_the_objective_is_the_accuracy_only_for_classes():

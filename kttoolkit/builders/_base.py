@@ -203,7 +203,13 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
 
         Weights of classes are counted from each fold's own rows.
         """
-        return bool({"class_weight"} & {*self.tuned, *self.fixed})
+        is_given = "class_weight" in {*self.tuned, *self.fixed}
+        # Nothing to weigh: measured targets, or several labels a row.
+        return is_given and self._has_classes
+
+    @property
+    def _has_classes(self) -> bool:
+        return self.shapes is None or self.shapes.task in {"binary", "multiclass"}
 
     def fit_arguments(
         self,
@@ -289,9 +295,15 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         return space.early_stopping(keras_tuner.HyperParameters(), values=[patience])
 
     def _class_weight(self, ask: Ask, y: Any) -> Any:
+        fixed = self.fixed.get("class_weight")
+        if not self._has_classes and fixed not in (None, "none"):
+            raise SearchSpaceError(
+                "class_weight weighs the classes of a classification, but got "
+                f"class_weight={shown(fixed)} for {self.bound_shapes.task} targets. "
+                "Leave it out."
+            )
         if not self.has_own_fit:
             return None
-        fixed = self.fixed.get("class_weight")
         if isinstance(fixed, Mapping):
             return dict(fixed)
         kinds = space.CLASS_WEIGHTS if fixed is None else [fixed]

@@ -103,13 +103,14 @@ def as_dense(values: Any) -> np.ndarray:
         values: array, sparse matrix or DataFrame of shape (n_rows, n_columns).
 
     Returns:
-        Array of dtype float32 (whole numbers keep their dtype).
+        Array of dtype float32 (whole numbers keep their dtype, unless they come as a
+        sparse matrix, whose columns are counts and marks, and no numbers of words).
 
     Raises:
         DataError: if they are not numbers.
     """
     if scipy.sparse.issparse(values):
-        values = values.toarray()
+        values = values.toarray().astype("float32", copy=False)
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy()
     array = np.asarray(values)

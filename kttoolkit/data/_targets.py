@@ -25,7 +25,7 @@ def as_targets(y: Any, task: str | None) -> Targets:
     if isinstance(y, Mapping):
         parts = {name: _as_output(part, f"y[{name!r}]") for name, part in y.items()}
         return parts, "other", None, ()
-    if isinstance(y, list) and y and all(isinstance(p, np.ndarray) for p in y):
+    if isinstance(y, list | tuple) and y and all(getattr(p, "ndim", 0) for p in y):
         outputs = [_as_output(part, f"y[{index}]") for index, part in enumerate(y)]
         return outputs, "other", None, ()
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:

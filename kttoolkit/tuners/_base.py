@@ -350,7 +350,9 @@ class FoldTuner(ModelTuner):
     def _training_data(
         self, inputs: Mapping[str, Any], groups: Any
     ) -> tuple[TrainingData, Folds]:
-        key = tuple(id(inputs.get(name)) for name in ("x", "y", "sample_weight"))
+        given = {**inputs, "groups": groups}
+        names = ("x", "y", "sample_weight", "groups")
+        key = tuple(id(given.get(name)) for name in names)
         if self._cut is not None and self._cut[0] == key:
             return self._cut[1], self._cut[2]
         if self._is_worker() and not self._shares_folds:
