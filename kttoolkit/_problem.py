@@ -17,6 +17,7 @@ from kttoolkit.exceptions import (
     DataError,
     KttoolkitError,
     ObjectiveError,
+    ResultError,
     SearchSpaceError,
 )
 from kttoolkit.models import StudyTrainer
@@ -356,41 +357,54 @@ def _has_own_step(model: Any) -> bool:
 
 
 def trainer_for(
-    result: TuneResult, build: Any, x: Any, y: Any, preprocessor: Any
+    result: TuneResult,
+    request: Request,
+    fit_kwargs: Mapping[str, Any] | None,
+    callbacks: tuple[Any, ...],
 ) -> StudyTrainer:
     """Make what an opened result needs to make models.
 
     Args:
         result: from disk.
-        build: the build function of the search.
-        x: the rows of the search, or None.
-        y: their targets.
-        preprocessor: as `tune` was given it.
+        request: the build function, rows and preprocessor of the search.
+        fit_kwargs: other arguments of `fit`.
+        callbacks: that the search trained with.
 
     Returns:
         A trainer.
+
+    Raises:
+        ResultError: if the search had other rows.
     """
-    request = Request(build, x, y, preprocessor=preprocessor)
+    study, preprocessor = result.study, request.preprocessor
     factory = _as_factory(request)
-    if x is None:
-        return StudyTrainer(factory, preprocessor=preprocessor)
-    task = "regression" if result.study.task == "regression" else None
-    if result.study.task in CLASSIFICATION_TASKS:
+    size = {} if study.batch_size is None else {"batch_size": study.batch_size}
+    arguments = {**(fit_kwargs or {}), **size}
+    if request.x is None:
+        return StudyTrainer(
+            factory, None, None, preprocessor, arguments, callbacks=callbacks
+        )
+    task = "regression" if study.task == "regression" else None
+    if study.task in CLASSIFICATION_TASKS:
         task = "classification"
     rows = result.rows
-    data = _as_data(request, x, y, task).take(rows)
-    folds = _opened_folds(result, rows)
+    data = _as_data(request, request.x, request.y, task)
+    if study.fingerprints.get("data") not in {None, data.fingerprint()}:
+        raise ResultError(
+            "x, y, sample_weight and groups must be those of the search, all rows in "
+            f"the same order, but {str(result.directory)!r} was made from others. "
+            "Leave them out to look at scores alone."
+        )
+    data, folds = data.take(rows), _opened_folds(result, rows)
     if isinstance(factory.hypermodel, Builder):
         hp = result.best_hyperparameters
         # As the search did it: schedules and batches depend on the number of rows.
         first = Fold(folds.splits[0].train, np.arange(1))
         part = prepare(first, data, folds, preprocessor, hp)
-        factory = _bound(factory, part, result.study.max_epochs)
+        factory = _bound(factory, part, study.max_epochs)
     # Rows from outside that scored a hold-out were not kept.
     known = folds if all(len(fold.test) for fold in folds) else None
-    size = result.study.batch_size
-    fit_kwargs = {} if size is None else {"batch_size": size}
-    return StudyTrainer(factory, data, known, preprocessor, fit_kwargs, rows)
+    return StudyTrainer(factory, data, known, preprocessor, arguments, rows, callbacks)
 
 
 def _opened_folds(result: TuneResult, rows: np.ndarray) -> Folds:

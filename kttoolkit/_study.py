@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kttoolkit.cv import Folds
-from kttoolkit.exceptions import StudyFolderError, UnwritableError
+from kttoolkit.exceptions import ResultError, StudyFolderError, UnwritableError
 from kttoolkit.files import is_partial, told_if_unwritable, written_whole
 from kttoolkit.locks import LOCK_FILE, owned
 from kttoolkit.plain import is_text, shown
@@ -30,6 +30,8 @@ _MUST_AGREE = {
     "folds": "the folds (cv, groups, test_size)",
     "space": "the search space",
     "preprocessor": "the preprocessor",
+    "fit": "fit_kwargs",
+    "compile": "optimizer, loss or metrics",
 }
 _MUST_EQUAL = (
     "tuner", "objective", "direction", "epoch_selection", "n_splits", "max_epochs",
@@ -91,11 +93,7 @@ def check_same_study(earlier: Study, now: Study, folder: Path) -> None:
     Raises:
         StudyFolderError: naming what differs.
     """
-    different = [
-        words
-        for name, words in _MUST_AGREE.items()
-        if earlier.fingerprints.get(name) != now.fingerprints.get(name)
-    ]
+    different = _differing(earlier.fingerprints, now.fingerprints)
     for name in _MUST_EQUAL:
         was, is_ = getattr(earlier, name), getattr(now, name)
         if was != is_:
@@ -105,6 +103,71 @@ def check_same_study(earlier: Study, now: Study, folder: Path) -> None:
             f"A study is resumed with what it was started with, but {folder} differs "
             f"in {', '.join(different)}. Use another project_name, or overwrite=True."
         )
+
+
+def check_same_means(study: Study, now: Mapping[str, str], folder: Path) -> None:
+    """Refuse to make models otherwise than a search has made them.
+
+    Args:
+        study: what the folder holds.
+        now: fingerprints of what is given, as far as anything is.
+        folder: the study folder.
+
+    Raises:
+        ResultError: naming what differs.
+    """
+    known = {name: study.fingerprints.get(name) for name in now}
+    different = _differing(known, now)
+    if different:
+        raise ResultError(
+            "load_result must be given what tune was given, to make the same models, "
+            f"but for {str(folder)!r} it got something else for "
+            f"{', '.join(different)}. Leave build out to look at scores alone."
+        )
+
+
+def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [
+        words
+        for name, words in _MUST_AGREE.items()
+        if then.get(name) is not None and then[name] != now.get(name)
+    ]
+
+
+def fingerprints_of_training(
+    preprocessor: Any, fit_kwargs: Mapping[str, Any] | None, compiled: Mapping[str, Any]
+) -> dict[str, str]:
+    """Tell apart what trainings are given beside the rows and the model.
+
+    Args:
+        preprocessor: as `tune` was given it.
+        fit_kwargs: the same.
+        compiled: optimizer, loss and metrics, as far as they were given.
+
+    Returns:
+        Fingerprints by name.
+    """
+    # What is printed changes nothing.
+    fit = {k: v for k, v in (fit_kwargs or {}).items() if k != "verbose"}
+    return {
+        "preprocessor": fingerprint(repr(preprocessor)),
+        "fit": fingerprint(_plain_form(fit)),
+        "compile": fingerprint(_plain_form(compiled)),
+    }
+
+
+def _plain_form(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain_form(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_form(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if hasattr(value, "get_config") and not isinstance(value, type):
+        # Keras numbers names, those of a second cell differently.
+        config = {k: v for k, v in value.get_config().items() if k != "name"}
+        return [type(value).__name__, config]
+    return value
 
 
 def write_study(

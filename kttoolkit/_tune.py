@@ -15,6 +15,7 @@ from kttoolkit._problem import Problem, Request, pose
 from kttoolkit._study import (
     check_same_study,
     fingerprint,
+    fingerprints_of_training,
     study_folder,
     write_study,
 )
@@ -125,7 +126,9 @@ def tune(
             `model.fit`, and an `EngineWarning` says why.
         epoch_selection: "per_fold" (each fold's best epoch) or "common" (the one
             that is best on average, less optimistic); see
-            `kttoolkit.scoring.aggregate`.
+            `kttoolkit.scoring.aggregate`. It decides the score and the epochs to
+            retrain for; the weights that are kept, of which `out_of_fold` and
+            `ensemble` are made, are those of each fold's own best epoch either way.
         trackers: are told what happens: "csv", "tensorboard", "wandb", "mlflow" or
             "optuna", a `kttoolkit.trackers.Tracker`, or a list of both.
         fit_kwargs: other arguments of `fit`, such as `class_weight`.
@@ -215,7 +218,10 @@ def tune(
             batch_size=batch_size,
             max_epochs=budgets["max_epochs"],
             fingerprints={
-                **study.fingerprints, "preprocessor": fingerprint(repr(preprocessor))
+                **study.fingerprints,
+                **fingerprints_of_training(
+                    preprocessor, fit_kwargs, problem.factory.compile_overrides
+                ),
             },
         )  # fmt: skip
         if earlier is not None:

@@ -51,6 +51,23 @@ def visible_lines(text: str) -> str:
     return "\n".join(map(visible, text.split("\n")))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    Args:
+        number: of them.
+        noun: what one of them is called, whose plural ends in s.
+
+    Returns:
+        Text with the noun in the right number.
+
+    Example:
+        >>> counted(1, "trial"), counted(1200, "epoch")
+        ('1 trial', '1,200 epochs')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _escaped(match: re.Match[str]) -> str:
     return repr(match[0])[1:-1]
 

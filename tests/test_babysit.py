@@ -685,6 +685,16 @@ def test_a_session_is_told_in_a_few_lines(family):
     assert panda.log.epochs == panda.epoch == 6
 
 
+def test_one_epoch_is_not_told_in_the_plural():
+    panda = session().train(1)
+    assert "main: 1 epoch, val_loss " in repr(panda)
+    once, longer = (
+        Training(3, 0, {"learning_rate": (0.1,) * epochs}) for epochs in (1, 2)
+    )
+    assert str(once) == "training of epoch 3"
+    assert str(longer) == "training of epochs 3 to 4"
+
+
 @pytest.fixture(scope="module")
 def tended():
     return session().train(1).set(learning_rate=0.01).train(1)

@@ -7,6 +7,7 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
 
 import kttoolkit
@@ -528,6 +529,39 @@ def test_texts_that_a_vectorizer_has_counted_are_words(tmp_path):
         seed=0, verbose=0, directory=tmp_path,
     )  # fmt: skip
     assert result.best_score == 1.0
+
+
+RNG = np.random.default_rng(0)
+WIDTHS = {
+    # Of another setting, and of another fold.
+    "setting": (RNG.normal(size=(60, 6)), lambda hp: PCA(hp.Int("n", 2, 5))),
+    "fold": (
+        [" ".join(RNG.choice(list("abcdefghijklm"), 3)) for _ in range(60)],
+        CountVectorizer(token_pattern=r"\w+", min_df=12),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+@pytest.mark.parametrize("engine", ["reference", "auto"])
+def test_a_preprocessor_may_make_rows_of_another_width(name, engine, tmp_path):
+    (x, preprocessor), y = WIDTHS[name], np.arange(60) % 2
+    builder = builders.mlp(batch_size=16)
+    result = kttoolkit.tune(
+        builder, x, y, preprocessor=preprocessor, tuner="random", max_trials=3,
+        max_epochs=2, cv=3, seed=0, verbose=0, directory=tmp_path, engine=engine,
+    )  # fmt: skip
+    assert set(result.trials.status) == {"completed"}
+    sizes = {fit.n_parameters for record in result.records for fit in record.fits}
+    assert len(sizes) > 1
+    right = result.out_of_fold().query("target == prediction")
+    assert len(right) / 60 == pytest.approx(result.best_score)
+    assert result.evaluate(x, y)["loss"] > 0
+    opened = kttoolkit.load_result(
+        result.directory, build=builder, x=x, y=y, preprocessor=preprocessor
+    )
+    again = opened.add(result.best_values).records[-1]
+    assert again.metrics["val_accuracy"] == pytest.approx(result.best_score)
 
 
 @pytest.mark.parametrize("builder", [builders.mlp(), builders.linear()])

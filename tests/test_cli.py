@@ -103,6 +103,20 @@ def test_a_reader_may_have_enough_of_the_output(table, tmp_path):
     assert done.returncode == 0
 
 
+def test_the_package_itself_can_be_run():
+    """Where scripts are not on the path, `python -m kttoolkit` is the command line."""
+    command = [sys.executable, "-m", "kttoolkit"]
+    found = subprocess.run(
+        [*command, "datasets"], capture_output=True, check=True, timeout=60
+    )
+    assert b"pima_diabetes" in found.stdout
+    failed = subprocess.run(
+        [*command, "results", "nowhere"], capture_output=True, timeout=60
+    )
+    assert failed.returncode == 2
+    assert b"error:" in failed.stderr
+
+
 def test_results_need_no_tensorflow(tmp_path):
     code = (
         "import sys; from kttoolkit import cli; cli.main(['results', sys.argv[1]]);"

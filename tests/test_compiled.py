@@ -605,6 +605,29 @@ def test_memory_of_gpus_grows_as_needed(monkeypatch):
     assert asked == [("GPU:0", True)]
 
 
+class Freezing(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.model.layers[0].trainable = False
+
+
+class Setting(keras.callbacks.Callback):
+    """Sets what a graph is traced with, in time and too late."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.layers[1].rate = 0.8 - epoch / 10
+
+
+@pytest.mark.parametrize("callback", [Freezing, Setting])
+def test_callbacks_may_change_the_model_until_its_first_batch(callback):
+    build = dense(L.Dense(4), L.Dropout(0.1), optimizer="sgd")
+    _, fast, _ = assert_same(build, arguments(), fresh_callbacks=lambda: [callback()])
+    without = new(build, 2)
+    args, kwargs = arguments().given
+    without.fit(*args, **kwargs)
+    trained = zip(fast.weights, without.weights, strict=True)
+    assert any(not np.allclose(a.numpy(), b.numpy()) for a, b in trained)
+
+
 # -- descriptions ---
 
 

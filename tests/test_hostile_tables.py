@@ -489,7 +489,7 @@ def found_in(*values, objective="val_loss", scores=None, **config):
 def test_a_completed_trial_without_a_score_is_told():
     """It once was an error of `repr`, which a debugger asks for."""
     result = found_in(1, scores=[float("nan")])
-    assert "1 trials (1 completed)" in repr(result)
+    assert "1 trial (1 completed)" in repr(result)
     with pytest.raises(ResultError, match="needs completed trials with finite scores"):
         plots.slice_frame(result)
 

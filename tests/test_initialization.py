@@ -407,6 +407,10 @@ def test_a_single_layer_has_nothing_to_keep(blobs):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     report = initialization_check(model, blobs[0], initializers=["zeros"], seed=0)
     assert "no hidden layer: nothing to keep" in report.summary()
+    hidden = layers.Dense(3, "relu")
+    two = keras.Sequential([keras.Input((4,)), hidden, layers.Dense(1)])
+    told = initialization_check(two, blobs[0], initializers=["zeros"], seed=0).summary()
+    assert told.startswith("1 hidden layer, 60 rows, gradients")
     assert report.overview.empty
     assert report.plot().shape == (1, 1)
     report.plot_variance()

@@ -4,17 +4,33 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import StratifiedKFold, cross_validate
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
+    PredefinedSplit,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+    cross_validate,
+)
 
 import kttoolkit
 from kttoolkit import HyperParameters, methods
 from kttoolkit.comparison import paired_difference
+from kttoolkit.cv import as_folds
+from kttoolkit.data import as_training_data
 from kttoolkit.exceptions import (
     CrossValidationError,
     ResultError,
     SearchError,
     SearchSpaceError,
 )
+from kttoolkit.methods._recut import cut_again
+from kttoolkit.models import StudyTrainer
 
 QUICK = {"cv": 2, "max_epochs": 2, "seed": 0, "verbose": 0}
 
@@ -180,9 +196,6 @@ def test_outer_scores_are_of_rows_that_no_search_saw(nested, blobs, build):
     x, y = blobs
     _, outcome = nested
     assert list(outcome.frame["n_test"]) == [20, 20, 20]
-    from kttoolkit.cv import as_folds
-    from kttoolkit.data import as_training_data
-
     folds = as_folds(3, as_training_data(x, y), seed=0)
     for number, fold in enumerate(folds):
         result = outcome.results[number]
@@ -232,6 +245,22 @@ def test_what_the_outer_folds_decide_is_not_an_option(blobs, build):
         methods.nested_cross_validate(build, *blobs, cv=4)
     with pytest.raises(CrossValidationError, match="outer=None"):
         methods.nested_cross_validate(build, *blobs, outer=None)
+
+
+@pytest.mark.parametrize("names", [(np.int64(0), np.int64(1)), (np.str_("a"), "b")])
+def test_a_list_of_numpy_s_scalars_is_rows_of_targets(names, blobs, build, tmp_path):
+    """Each has a shape, as arrays have, but is no output of its own."""
+    x, y = blobs
+    outcome = methods.nested_cross_validate(
+        build, x, [names[label] for label in y], outer=2, inner=2, tuner="random",
+        max_trials=1, max_epochs=1, seed=0, verbose=0, directory=tmp_path,
+    )  # fmt: skip
+    expected = methods.nested_cross_validate(
+        build, x, np.array(names)[y], outer=2, inner=2, tuner="random",
+        max_trials=1, max_epochs=1, seed=0, verbose=0, directory=tmp_path,
+        project_name="array",
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(outcome.frame, expected.frame)
 
 
 # -- re-test ---
@@ -323,6 +352,122 @@ def test_new_rows_may_be_given(found, blobs):
     outcome = methods.retest(found, x, y, top=1, repeats=1)
     assert len(outcome.scores) == 2
     assert np.isnan(outcome.rank_correlation)
+
+
+GROUPS = np.repeat(np.arange(6), 4)
+
+
+def searched(cv):
+    """A trainer of a search on 24 rows of two classes, in six groups if asked for."""
+    groups = GROUPS if "Group" in repr(cv) else None
+    data = as_training_data(np.zeros((24, 2)), np.arange(24) % 2, groups=groups)
+    folds = as_folds(cv, data, seed=0)
+    return StudyTrainer(None, data, folds), data, folds
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [GroupKFold(3), LeaveOneGroupOut(), TimeSeriesSplit(3, gap=1), LeaveOneOut(),
+     KFold(3), PredefinedSplit(GROUPS % 3), list(KFold(4).split(GROUPS)), None],
+    ids=repr,
+)  # fmt: skip
+def test_what_draws_nothing_cuts_as_before(cv):
+    """New folds by chance would tear groups apart or look into the future."""
+    trainer, data, folds = searched(cv)
+    again = cut_again(trainer, data, folds.description, seed=5)
+    assert again.fingerprint() == folds.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [3, "kfold", StratifiedGroupKFold(3, shuffle=True, random_state=0),
+     RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0),
+     ShuffleSplit(3, test_size=0.25, random_state=0)],
+    ids=repr,
+)  # fmt: skip
+def test_what_draws_at_random_draws_again(cv):
+    trainer, data, folds = searched(cv)
+    first, same, other = (
+        cut_again(trainer, data, folds.description, seed=seed) for seed in (5, 5, 6)
+    )
+    assert first.fingerprint() == same.fingerprint()
+    assert len({f.fingerprint() for f in (folds, first, other)}) == 3
+    assert [len(fold.test) for fold in first] == [len(fold.test) for fold in folds]
+    if isinstance(cv, StratifiedGroupKFold):
+        for fold in first:
+            assert not set(GROUPS[fold.train]) & set(GROUPS[fold.test])
+
+
+def test_new_rows_are_cut_by_the_search_s_splitter():
+    trainer, _, folds = searched(TimeSeriesSplit(3))
+    rows = as_training_data(np.zeros((40, 2)), np.arange(40) % 2)
+    again = cut_again(trainer, rows, folds.description, seed=5)
+    expected = [test for _, test in TimeSeriesSplit(3).split(rows.x)]
+    for fold, test in zip(again, expected, strict=True):
+        np.testing.assert_array_equal(fold.test, test)
+
+
+@pytest.mark.parametrize(
+    ("cv", "reason"),
+    [(GroupKFold(3), "'groups' parameter"), (None, "none of scikit-learn's"),
+     (PredefinedSplit(GROUPS % 3), "none of scikit-learn's"),
+     (list(KFold(4).split(GROUPS)), "none of scikit-learn's")],
+    ids=repr,
+)  # fmt: skip
+def test_new_rows_that_cannot_be_cut_so_are_refused(cv, reason):
+    trainer, _, folds = searched(cv)
+    rows = as_training_data(np.zeros((40, 2)), np.arange(40) % 2)
+    with pytest.raises(CrossValidationError, match=f"Pass cv=.*{reason}"):
+        cut_again(trainer, rows, folds.description, seed=5)
+
+
+@pytest.mark.parametrize(
+    "cv", ["KFold(3)", "KFold(n_folds=3)", "Mine(n_splits=3)", "KFold(n_splits=n)"]
+)
+def test_a_splitter_that_cannot_be_read_is_not_guessed(cv):
+    trainer, data, folds = searched(3)
+    assert cut_again(trainer, data, cv, seed=5) is folds
+    rows = as_training_data(np.zeros((40, 2)), np.arange(40) % 2)
+    with pytest.raises(CrossValidationError, match=r"Pass cv=, a number of folds"):
+        cut_again(trainer, rows, cv, seed=5)
+
+
+def test_a_re_test_keeps_groups_together(blobs, build, tmp_path, monkeypatch):
+    """Every setting of every repeat is scored on the search's own folds."""
+    from kttoolkit.methods import _retest
+
+    groups = np.repeat(np.arange(6), 10)
+    result = kttoolkit.tune(
+        build, *blobs, tuner=[{"units": 4}], groups=groups, directory=tmp_path,
+        **{**QUICK, "cv": GroupKFold(3), "max_epochs": 1},
+    )  # fmt: skip
+    seen, evaluate = [], _retest.evaluate
+
+    def watched(factory, hp, data, folds, plan, **options):
+        seen.append((folds.fingerprint(), plan.seed))
+        return evaluate(factory, hp, data, folds, plan, **options)
+
+    monkeypatch.setattr(_retest, "evaluate", watched)
+    outcome = methods.retest(result, top=1, repeats=2)
+    assert {cut for cut, _ in seen} == {result.study.fingerprints["folds"]}
+    assert len({seed for _, seed in seen}) == 2
+    assert len(outcome.scores) == 6
+    assert "of the 1 other." in outcome.verdict
+
+
+def test_a_hold_out_is_re_tested_on_its_own_rows(blobs, build, tmp_path):
+    """Two folds of all rows were scored before, the last rows trained on too."""
+    result = kttoolkit.tune(
+        build, *blobs, tuner=[{"units": 4}], validation_split=0.25,
+        directory=tmp_path, **{**QUICK, "cv": None, "max_epochs": 1},
+    )  # fmt: skip
+    outcome = methods.retest(result, top=1, repeats=3)
+    assert list(outcome.scores["fold"]) == [0, 0, 0]
+    paired = paired_difference(
+        outcome.scores["defaults"], outcome.scores[result.best_trial.trial_id],
+        test_share=15 / 45,
+    )  # fmt: skip
+    assert outcome.frame["low"][1] == pytest.approx(paired.low)
 
 
 def test_senseless_retests_are_refused(found):

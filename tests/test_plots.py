@@ -142,6 +142,22 @@ def test_history_by_hand(tmp_path):
                                      "completed"]  # fmt: skip
 
 
+@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("wild", [30.0, 1e6])
+def test_what_is_far_worse_stands_within_the_axes(direction, wild, tmp_path):
+    """It is in the legend; a triangle below the axes would be seen nowhere."""
+    sign = 1.0 if direction == "min" else -1.0
+    scores = iter([1.0, 1.02, wild, 1.01, 1.03, 1.04])
+    found = write(tmp_path, 6, lambda v: sign * next(scores), direction=direction)
+    ax = drawn(found.plot.history())
+    (triangle,) = (c for c in ax.collections if c.get_label() == "far worse")
+    ((_, place),) = triangle.get_offsets()
+    low, high = ax.get_ylim()
+    assert min(place - low, high - place) > 0.03 * (high - low)
+    assert high - low < 1
+    assert low < sign * 1.0 < high
+
+
 def test_slices_by_hand(result):
     frame = plots.slice_frame(result, names=["beta"])
     has = [r for r in result.records if "beta" in r.values and r.status == "completed"]
@@ -269,6 +285,22 @@ def test_coordinates_by_hand(result):
     assert beta.isna().any()
 
 
+def test_coordinates_end_at_the_score(result):
+    """A line needs two axes: one hyperparameter would be points of no extent."""
+    trials = [r for r in result.records if r.status == "completed"]
+    ax = drawn(result.plot.parallel_coordinates(names=["learning_rate"]))
+    (lines,) = ax.collections
+    segments = np.array(lines.get_segments())
+    assert segments.shape == (len(trials), 2, 2)
+    worst_first = np.sort([r.score for r in trials])[::-1]
+    expected = (worst_first - worst_first.min()) / np.ptp(worst_first)
+    np.testing.assert_allclose(segments[:, 1, 1], expected, atol=1e-9)
+    labels = [tick.get_text() for tick in ax.get_xticklabels()]
+    assert labels == ["learning_rate", "validation loss"]
+    left, right = ax.get_xlim()
+    assert left < 0 < 1 < right
+
+
 def test_the_ends_of_a_momentum_are_told_to_the_last_digit(result):
     """Near 1 three digits would all be 1."""
     ax = drawn(result.plot.parallel_coordinates(names=["momentum", "learning_rate"]))
@@ -333,6 +365,33 @@ def test_contours_by_hand(tmp_path):
     assert corners[:, 0].max() == pytest.approx(max(rates), rel=0.2)
 
 
+def either(hp):
+    """Two hyperparameters that no trial has together, and one that all have."""
+    hp.Choice("optimizer", ["sgd", "adam"])
+    with hp.conditional_scope("optimizer", ["adam"]):
+        hp.Float("beta", 0.1, 0.9)
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("momentum", 0.1, 0.9)
+    hp.Float("rate", 0.1, 0.9)
+
+
+def test_pairs_that_no_trial_has_together_are_left_out(tmp_path):
+    """Their panel would be empty, with ticks that stand for nothing."""
+    found = write(tmp_path, 20, lambda v: v["rate"], ask=either)
+    axes = found.plot.contours()
+    drawn(axes)
+    pairs = [(ax.get_xlabel(), ax.get_ylabel()) for ax in axes]
+    assert pairs == [("beta", "rate"), ("momentum", "rate"), ("beta", "optimizer")]
+    frame = plots.contours_frame(found)
+    assert list(frame.groupby(["x_name", "y_name"], sort=False).groups) == pairs
+    names = ["momentum", "beta", "rate"]
+    assert len(found.plot.contours(names=names)) == 2
+    with pytest.raises(
+        ResultError, match=r"no trial has two of \['beta', 'momentum'\]"
+    ):
+        found.plot.contours(names=["beta", "momentum"])
+
+
 def test_trials_on_a_line_span_no_surface(tmp_path):
     def ask(hp):
         hp.Float("a", 0.0, 1.0)
@@ -378,9 +437,9 @@ def test_rungs_by_hand(result):
     assert list(frame["is_promoted"]) == [False, True, False, False, False]
     first, second = climbing().plot.rungs()
     drawn(first)
-    assert first.get_xlabel() == "epochs (bracket 1: 3 > 1 trials)"
+    assert first.get_xlabel() == "epochs (bracket 1: 3 > 1 trial)"
     assert [tick.get_text() for tick in first.get_xticklabels()] == ["3", "9"]
-    assert second.get_xlabel() == "epochs (bracket 0: 1 trials)"
+    assert second.get_xlabel() == "epochs (bracket 0: 1 trial)"
     with pytest.raises(ResultError, match="has rungs, but this one was a RandomSearch"):
         result.plot.rungs()
 
@@ -397,6 +456,14 @@ def test_a_timeline_leaves_out_the_time_between_stop_and_resumption(result):
     records = tuple(dataclasses.replace(r, ended=0.0) for r in result.records)
     with pytest.raises(ResultError, match="tell when they ended, but none of the 20"):
         dataclasses.replace(result, records=records).plot.timeline()
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 14])
+def test_there_is_no_half_of_a_trial(n, tmp_path):
+    found = write(tmp_path, n, bowl)
+    timeline, history = drawn(found.plot.timeline()), drawn(found.plot.history())
+    ticks = [*timeline.get_yticks(), *history.get_xticks()]
+    assert all(float(tick).is_integer() for tick in ticks)
 
 
 # -- predictions ---
@@ -446,6 +513,46 @@ def test_residuals_by_hand():
     assert drawn(plots.plot_residuals(predictions)).has_data()
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["no diabetes at all", "no diabetes but at risk", "no diabetes, treated"],
+         ["no diabetes at all", "no diabetes but at risk", "no diabetes, treated"]),
+        (["a very long name that " + end for end in ("says no", "says yes")],
+         ["a very long …hat says no", "a very long …at says yes"]),
+        (["a" * 30 + middle + "z" * 30 for middle in "bc"],
+         ["1. aaaaaaaaaaaaaaaaaaaa…", "2. aaaaaaaaaaaaaaaaaaaa…"]),
+        (["b\0", "b\1"], ["1. b\ufffd", "2. b\ufffd"]),
+    ],
+    ids=["whole", "middle", "numbered", "unprintable"],
+)  # fmt: skip
+def test_labels_of_classes_stay_different(names, labels):
+    """Cut at the end, names that begin alike were all one."""
+    predictions = pd.DataFrame({"row": range(len(names)), "split": 0})
+    predictions["target"] = predictions["prediction"] = names
+    predictions[[f"probability_{name}" for name in names]] = 1 / len(names)
+    ax = drawn(plots.plot_confusion(predictions))
+    for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):
+        assert [tick.get_text() for tick in ticks] == labels
+
+
+def test_predictions_of_several_targets_are_drawn_one_at_a_time():
+    rng = np.random.default_rng(0)
+    columns = [f"{kind}_{k}" for kind in ("target", "prediction") for k in range(2)]
+    several = pd.DataFrame(rng.normal(size=(30, 4)), columns=columns)
+    several.insert(0, "row", range(30))
+    several.insert(1, "split", 0)
+    for name in ("residuals", "confusion", "calibration"):
+        for kind in ("_frame", ""):
+            draw = getattr(plots, name + kind if kind else f"plot_{name}")
+            with pytest.raises(ResultError, match=r"one target.*of 2, target_0 to t"):
+                draw(several)
+    one = several.rename(columns={"target_1": "target", "prediction_1": "prediction"})
+    frame = plots.residuals_frame(one)
+    expected = several["target_1"] - several["prediction_1"]
+    np.testing.assert_allclose(frame["residual"], expected)
+
+
 def test_predictions_of_another_kind_are_refused():
     regression = pd.DataFrame(
         {"row": [0], "split": [0], "target": [1.0], "prediction": [1.0]}
@@ -469,3 +576,9 @@ def test_a_search_s_own_predictions(blobs, build, tmp_path):
     ax = drawn(result.plot.confusion())
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["no", "yes"]
     assert drawn(result.plot.calibration()).has_data()
+    # Each takes the result, too, as the other frames do.
+    predictions = result.out_of_fold()
+    for frame in (plots.confusion_frame, plots.calibration_frame):
+        pd.testing.assert_frame_equal(frame(result), frame(predictions))
+    with pytest.raises(ResultError, match="got predictions of classes"):
+        plots.residuals_frame(result)

@@ -285,6 +285,16 @@ def test_the_summary_tells_score_setting_counts_and_folder():
     assert told in repr(result_of(*RECORDS, test_metrics={"accuracy": 0.625}))
 
 
+def test_one_is_not_told_in_the_plural():
+    one = replace(BEST, epochs=(1,), fits=BEST.fits[:1])
+    told = result_of(one)
+    assert told.summary().startswith("RandomSearch: 1 trial (1 completed)")
+    assert "over 1 training (" in told.summary()
+    assert "on all rows, for 1 epoch.\n" in told.setting_as_code()
+    with pytest.raises(ResultError, match="got 1 ended trial and none completed"):
+        _ = result_of(FAILED).best_trial
+
+
 def test_the_notebook_table_is_ranked_and_hides_inner_parameters():
     shown = result_of(*RECORDS)._repr_html_()
     assert "mean_val_accuracy" in shown

@@ -343,6 +343,110 @@ def test_an_ensemble_averages_the_fold_models(tune, blobs):
         )
 
 
+@pytest.mark.parametrize("names", [(0, 1), (1.0, 2.0), (False, True), ("no", "yes")])
+def test_classes_out_of_fold_are_fit_for_the_metrics_of_scikit_learn(
+    tune, blobs, names
+):
+    """Targets of dtype object are of an unknown kind to them."""
+    from sklearn.metrics import accuracy_score
+
+    y = np.array(names)[blobs[1]]
+    rows = tune(y=y, task="classification", max_trials=1).out_of_fold()
+    assert rows["target"].dtype == rows["prediction"].dtype == pd.Series(y).dtype
+    np.testing.assert_array_equal(rows["target"], y[rows["row"]])
+    expected = np.mean(rows["target"] == rows["prediction"])
+    assert accuracy_score(rows["target"], rows["prediction"]) == expected
+
+
+@pytest.mark.parametrize("kind", ["regression", "multilabel"])
+def test_every_target_is_predicted_out_of_fold(tune, blobs, kind):
+    """The first one alone was in the table once, and nothing told so."""
+    x = blobs[0].astype("float32")
+    y = x[:, :3] if kind == "regression" else (x[:, :3] > 0.5).astype("float32")
+
+    def build(hp):
+        layers = [keras.Input((4,)), keras.layers.Dense(hp.Choice("n", [3]))]
+        model = keras.Sequential(layers)
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile("adam", "mse" if kind == "regression" else loss)
+        return model
+
+    result = tune(build, y=y, max_trials=1)
+    assert result.study.task == kind
+    rows = result.out_of_fold()
+    targets = [f"target_{k}" for k in range(3)]
+    predictions = [f"prediction_{k}" for k in range(3)]
+    assert list(rows) == ["row", "split", *targets, *predictions]
+    np.testing.assert_array_equal(rows[targets], y[rows["row"]])
+    for split, part in rows.groupby("split"):
+        model = result.trainer._fold_model(result, result.best_trial, split)
+        found = model.predict(x[part["row"]], verbose=0)
+        if kind == "multilabel":
+            found = 1 / (1 + np.exp(-found))
+        np.testing.assert_allclose(part[predictions], found, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ResultError, match=r"of 3, target_0 to target_2\. Pass one"):
+        result.plot.residuals()
+
+
+def test_out_of_fold_without_targets_is_refused(tune, blobs):
+    class Reconstructing(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x):
+            predicted = self.dense(x)
+            self.add_loss(keras.ops.mean((predicted - x) ** 2))
+            return predicted
+
+    def build(hp):
+        model = Reconstructing(hp.Choice("units", [4]))
+        model.compile("adam")
+        return model
+
+    result = tune(build, y=None, max_trials=1, engine="reference")
+    with pytest.raises(ResultError, match=r"stand beside the targets.*y=None"):
+        result.out_of_fold()
+    # Its rows need no targets, for the search had none.
+    assert set(result.evaluate(blobs[0], None)) == {"loss"}
+
+
+def test_an_ensemble_of_models_without_inputs_is_refused(tune, blobs):
+    class Own(keras.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.dense = keras.layers.Dense(units, activation="sigmoid")
+
+        def call(self, x):
+            return self.dense(x)
+
+    def build(hp):
+        model = Own(hp.Choice("units", [1]))
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    result = tune(build, max_trials=1, engine="reference")
+    message = r"Own has none. Build it as keras.Model\(inputs, outputs\)"
+    with pytest.raises(ResultError, match=message):
+        result.ensemble()
+    with pytest.raises(ResultError, match=message):
+        result.evaluate(*blobs, model="ensemble")
+    assert result.evaluate(*blobs)["loss"] > 0
+
+
+def test_rows_without_their_targets_are_refused(tune, blobs):
+    """Keras speaks of None values, and does not say whose."""
+    x, y = blobs
+    result = tune(max_trials=1)
+    opened = kttoolkit.load_result(result.directory, build=build_binary)
+    for one in (result, opened):
+        with pytest.raises(ResultError, match=r"in the search \(binary\).*y=None"):
+            one.fit_best(x)
+        with pytest.raises(ResultError, match="Pass x and y together"):
+            one.evaluate(x, None)
+    assert opened.fit_best(x, y, epochs=1).predict(x, verbose=0).shape == (60, 1)
+
+
 def test_a_saved_result_opens_with_and_without_the_build_function(
     tune, blobs, tmp_path
 ):
@@ -496,6 +600,46 @@ def test_a_failing_tracker_is_switched_off_with_one_warning(tune):
     assert len(result.trials) == 2
 
 
+WAYS_TO_TRAIN = {
+    "weights_of_classes": {"fit_kwargs": {"class_weight": {0: 1.0, 1: 9.0}}},
+    "weights_of_rows": {"sample_weight": np.linspace(0.1, 2.0, 60)},
+    "optimizer": {"optimizer": keras.optimizers.SGD(0.3)},
+    "loss": {"loss": "mse"},
+    "preprocessor": {"preprocessor": StandardScaler()},
+    "callbacks": {"callbacks": [keras.callbacks.EarlyStopping("loss", patience=0)]},
+}
+
+
+@pytest.mark.parametrize("name", WAYS_TO_TRAIN)
+def test_an_opened_result_trains_as_the_search_did(tune, blobs, name):
+    given, (x, y) = WAYS_TO_TRAIN[name], blobs
+    result = tune(max_trials=1, max_epochs=4, **given)
+    opened = kttoolkit.load_result(
+        result.directory, build=build_binary, x=x, y=y, **given
+    )
+    setting = {"units": 3, "learning_rate": 0.05}
+    # Neither knows what the other adds, and nothing is lost.
+    added = (result.add(setting), opened.add(setting))
+    assert [len(one.records) for one in added] == [2, 3]
+    _, mine, theirs = added[1].records
+    assert mine.metrics == theirs.metrics
+    assert [fit.history for fit in mine.fits] == [fit.history for fit in theirs.fits]
+    with pytest.raises(ResultError, match=r"settings\[0\]=\[\{'units': 3"):
+        result.add([setting])
+    if name != "callbacks":
+        with pytest.raises(ResultError, match=r"of the search|what tune was given"):
+            kttoolkit.load_result(result.directory, build=build_binary, x=x, y=y)
+
+
+def test_an_opened_result_takes_no_other_rows(tune, blobs):
+    result, (x, y) = tune(max_trials=1), blobs
+    for rows in (slice(30), slice(None, None, -1)):
+        with pytest.raises(ResultError, match="all rows in the same order"):
+            kttoolkit.load_result(
+                result.directory, build=build_binary, x=x[rows], y=y[rows]
+            )
+
+
 # -- resuming and refusing ---------------------
 
 
@@ -518,6 +662,8 @@ def test_a_study_is_not_resumed_with_anything_else(tune, blobs, tmp_path):
         ({"max_epochs": 9}, "max_epochs .1 then, 9 now"),
         ({"batch_size": 8}, "batch_size .16 then, 8 now"),
         ({"preprocessor": StandardScaler()}, "the preprocessor"),
+        ({"fit_kwargs": {"class_weight": {0: 1.0, 1: 2.0}}}, "fit_kwargs"),
+        ({"optimizer": "sgd"}, "optimizer, loss or metrics"),
     ]
     for kwargs, message in changed:
         with pytest.raises(StudyFolderError, match=message):
@@ -617,7 +763,9 @@ def test_the_study_folder_is_plain_and_opens_in_keras_tuner(tune):
     result = tune(max_trials=2, max_epochs=1, project_name="p")
     study = json.loads((result.directory / "study.json").read_text())
     assert study["format"] == 1
-    assert set(study["fingerprints"]) == {"data", "folds", "preprocessor", "space"}
+    assert set(study["fingerprints"]) == {
+        "data", "folds", "preprocessor", "space", "fit", "compile",
+    }  # fmt: skip
     assert not [p for p in result.directory.rglob(".*") if p.is_file()]
     tuner = keras_tuner.RandomSearch(
         build_binary, "val_accuracy", max_trials=2,

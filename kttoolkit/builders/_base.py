@@ -144,6 +144,23 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         bound.shapes = shapes
         return bound
 
+    def for_rows(self, rows: Any) -> "Builder":
+        """Return the same builder for rows of another width.
+
+        A preprocessor may make more columns of one fold than of another, and of one
+        setting than of another.
+
+        Args:
+            rows: preprocessed.
+
+        Returns:
+            A builder that can build, itself where the width is known.
+        """
+        shapes, inputs = self.shapes, tuple(getattr(rows, "shape", ()))[1:]
+        if shapes is None or not inputs or inputs == shapes.inputs:
+            return self
+        return self.for_shapes(replace(shapes, inputs=inputs))
+
     @property
     def bound_shapes(self) -> Shapes:
         """The shapes, or an error that says how to give them."""

@@ -59,11 +59,13 @@ class ModelFactory:
     max_model_size: int | None = None
     distribution_strategy: Any = None
 
-    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters, rows: Any = None) -> keras.Model:
         """Build, compile and check one model.
 
         Args:
             hp: hyperparameters to build with; new ones are registered in it.
+            rows: that it is to take, preprocessed, for a hypermodel that goes by their
+                shape (`for_rows`); of the shape it knows if left out.
 
         Returns:
             A model, compiled unless the hypermodel has a `fit` of its own.
@@ -73,7 +75,7 @@ class ModelFactory:
             OversizedModelError: if it is larger than `max_model_size`.
         """
         with self.scope():
-            model = self.build_unchecked(hp)
+            model = self.build_unchecked(hp, rows)
         size = trainable_size(model)
         if self.max_model_size and size > self.max_model_size:
             raise OversizedModelError(
@@ -83,11 +85,14 @@ class ModelFactory:
             )
         return model
 
-    def build_unchecked(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+    def build_unchecked(
+        self, hp: keras_tuner.HyperParameters, rows: Any = None
+    ) -> keras.Model:
         """Build and compile one model of whatever size.
 
         Args:
             hp: hyperparameters to build with.
+            rows: as `build` takes them.
 
         Returns:
             The model.
@@ -97,7 +102,10 @@ class ModelFactory:
         """
         # Metrics and outputs are named alike in every model: "auc", never "auc_3".
         reset_names()
-        model = self.hypermodel.build(hp)
+        hypermodel = self.hypermodel
+        if rows is not None and hasattr(hypermodel, "for_rows"):
+            hypermodel = hypermodel.for_rows(rows)
+        model = hypermodel.build(hp)
         if not isinstance(model, keras.Model):
             raise InvalidModelError(
                 "Expected the model-building function to return a keras.Model, but got "
@@ -327,13 +335,16 @@ class Assignment:
             kwargs={**kwargs, **plan.fit_kwargs},
         )
 
-    def build(self) -> keras.Model:
+    def build(self, rows: Any = None) -> keras.Model:
         """Build another model of the trial.
+
+        Args:
+            rows: that it is to take, or None for any.
 
         Returns:
             The model; nothing is registered for it.
         """
-        return self.factory.build(self.hp.copy())
+        return self.factory.build(self.hp.copy(), rows)
 
 
 class Engine(abc.ABC):

@@ -93,14 +93,20 @@ def fit_steps(
             make_ready(model, rows)
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
     lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
-    program, numbers = programs.find(model, rows, validation, build, is_fresh=lent)
+    find = functools.partial(
+        programs.find, model, rows, validation, build, is_fresh=lent
+    )
+    found = find()
     if not lent:
         with refusing():
             make_ready(model, rows)
     if not model.built:
         model(keras.utils.unpack_x_y_sample_weight(rows.first())[0])
-    training = _Training(model, call, program, rows, validation)
-    return training.steps(numbers)
+    return _Training(model, call, rows, validation).steps(found, find)
+
+
+# A program, and the numbers of the model that it is to be given.
+_Found = tuple[Program, Sequence[float]]
 
 
 class _Training:
@@ -110,13 +116,11 @@ class _Training:
         self,
         model: keras.Model,
         call: FitCall,
-        program: Program,
         rows: Rows,
         validation: Rows | None,
     ) -> None:
         self.model = model
         self.call = call
-        self.program = program
         self.rows = rows
         self.validation = validation
         self.callbacks = keras.callbacks.CallbackList(
@@ -129,23 +133,36 @@ class _Training:
             model=model,
         )
 
-    def steps(self, numbers: Sequence[float]) -> Steps[keras.callbacks.History]:
-        with self.program.seat(self.model, numbers) as seat:
-            return (yield from self._epochs(seat))
+    def steps(
+        self, found: _Found, find: Callable[[], _Found]
+    ) -> Steps[keras.callbacks.History]:
+        self.model.stop_training = False
+        begin_training(self.callbacks, found[0].model)
+        begin = first_epoch(self.model, self.call.initial_epoch)
+        epochs = range(begin, self.call.epochs)
+        for first in epochs[:1]:
+            self.callbacks.on_epoch_begin(first)
+        if not all(map(sees_weights_only, self.callbacks.callbacks)):
+            # `model.fit` traces now, when callbacks may have changed the model.
+            found = find()
+        program, numbers = found
+        with program.seat(self.model, numbers) as seat:
+            return (yield from self._epochs(epochs, program, seat))
 
-    def _epochs(self, seat: Seat) -> Steps[keras.callbacks.History]:
+    def _epochs(
+        self, epochs: range, program: Program, seat: Seat
+    ) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
-        model.stop_training = False
-        begin_training(self.callbacks, self.program.model)
         orders = row_orders(self.rows, call.shuffle)
         logs = None
-        for epoch in range(first_epoch(model, call.initial_epoch), call.epochs):
-            self.callbacks.on_epoch_begin(epoch)
-            train = self.program.train(seat, self.rows, next(orders))
+        for epoch in epochs:
+            if epoch != epochs[0]:
+                self.callbacks.on_epoch_begin(epoch)
+            train = program.train(seat, self.rows, next(orders))
             if self.validation is None or not self._is_scored(epoch):
                 logs = dict((yield train))
             else:
-                test = self.program.test(seat, self.validation)
+                test = program.test(seat, self.validation)
                 logs = yield from self._train_and_score(train, test)
             self.callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:

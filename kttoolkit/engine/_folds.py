@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -112,7 +113,7 @@ def train_fold(assignment: Assignment, training: Training, carry: Carrier) -> Fo
     x: Any = training.args[0] if training.args else training.kwargs.get("x")
     run = start(assignment, training, x)
     last = not (assignment.factory.has_own_fit or assignment.plan.keep_last)
-    with carry(run.model, assignment.build, last=last):
+    with carry(run.model, partial(assignment.build, x), last=last):
         result = assignment.factory.fit(
             assignment.hp,
             run.model,
@@ -153,7 +154,7 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
     """
     factory, plan = assignment.factory, assignment.plan
     keras.utils.set_random_seed(training.seed)
-    model = factory.build(assignment.hp)
+    model = factory.build(assignment.hp, x)
     forget_counts(model)
     _check_apart(model)
     if plan.continue_from is not None:

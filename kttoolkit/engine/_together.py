@@ -7,6 +7,7 @@ of a training which runs alone.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import joblib
@@ -114,7 +115,8 @@ class _Trial:
         self._under_way.append(begun.model)
         try:
             history = yield from fit_steps(
-                begun.model, call, rows, validation, PROGRAMS, self.assignment.build,
+                begun.model, call, rows, validation, PROGRAMS,
+                partial(self.assignment.build, x),
                 last=not self.assignment.plan.keep_last,
             )  # fmt: skip
         finally:

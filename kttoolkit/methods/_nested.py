@@ -229,7 +229,9 @@ def _indexable(values: Any) -> Any:
     """Make an array of what cannot be indexed by an array of row numbers."""
     if values is None or hasattr(values, "iloc") or isinstance(values, Mapping):
         return values
-    if isinstance(values, list | tuple) and values and hasattr(values[0], "shape"):
+    # Several inputs or outputs; a list of NumPy's numbers, of no dimension, is rows.
+    is_list = isinstance(values, list | tuple) and len(values) > 0
+    if is_list and len(getattr(values[0], "shape", ())):
         return list(values)
     return np.asarray(values)
 

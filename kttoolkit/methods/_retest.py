@@ -17,8 +17,9 @@ from kttoolkit.engine import FitPlan
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError, SearchError
 from kttoolkit.hyperparameters import HyperParameters, completed
+from kttoolkit.methods._recut import cut_again
 from kttoolkit.models import StudyTrainer
-from kttoolkit.plain import shown, visible, visible_lines
+from kttoolkit.plain import counted, shown, visible, visible_lines
 from kttoolkit.results import TrialRecord, TuneResult
 from kttoolkit.scoring import aggregate
 
@@ -87,7 +88,9 @@ class RetestResult:
     def _about_ranking(self) -> str:
         worse = self.frame.iloc[1:]
         beaten = int((worse["high"] < 0).sum())
-        told = f"It is clearly better than {beaten} of the {len(worse)} others"
+        told = (
+            f"It is clearly better than {beaten} of the {counted(len(worse), 'other')}"
+        )
         if np.isnan(self.rank_correlation):
             return f"{told}."
         return (
@@ -120,14 +123,21 @@ def retest(
     trained again, all on the same new folds with the same new seeds, and compared
     with the old winner fold by fold.
 
+    The rows are cut as the search cut them. A splitter that draws at random, such as
+    a number of folds or `StratifiedKFold(shuffle=True)`, draws other folds in each
+    repeat. One that draws nothing (`GroupKFold`, `TimeSeriesSplit`, `LeaveOneOut`,
+    index pairs, a hold-out) keeps its folds, so that no group is torn apart and no
+    future is used; only weights, shuffles and dropout differ then, and the intervals
+    do not tell what other folds would have shown.
+
     Args:
         result: with the means to make models.
         x: new rows, in the form that `tune` took; those of the search if left out.
         y: their targets.
         top: how many of the best trials are tried again.
-        repeats: how often, each time with other folds and seeds. Three of five folds
-            give fifteen pairs.
-        cv: as in `kttoolkit.tune`; as many folds as the search had if left out.
+        repeats: how often, each time with other seeds, and other folds where they are
+            drawn at random. Three of five folds give fifteen pairs.
+        cv: as in `kttoolkit.tune`; the search's own splitter if left out.
         seed: fixes folds, weights, shuffles and dropout; made of the search's own if
             left out, and different from it.
         engine: as in `kttoolkit.tune`.
@@ -138,6 +148,7 @@ def retest(
     Raises:
         SearchError: if `top` or `repeats` is below 1.
         ResultError: if the result was opened without a build function or rows.
+        CrossValidationError: if new rows cannot be cut as the search cut its own.
 
     Example:
         >>> import kttoolkit
@@ -159,13 +170,17 @@ def retest(
             "a result opened from disk does not have. Open it with load_result(..., "
             "build=build, x=x, y=y)."
         )
-    data = trainer.rows_like_those_of_the_search(x, y)
+    data = trainer.rows_like_those_of_the_search(result, x, y)
     candidates = _candidates(result, top)
     seed = result.study.seed if seed is None else seed
     frames, share = [], 0.0
     for repeat in range(repeats):
         drawn = _drawn(seed, repeat)
-        folds = as_folds(_cv(result, cv), data, seed=drawn)
+        folds = (
+            cut_again(trainer, data, result.study.cv, seed=drawn)
+            if cv is None
+            else as_folds(cv, data, seed=drawn)
+        )
         share = _test_share(folds)
         scored = {
             name: _scores(result, trainer, hp, (data, folds), seed=drawn, engine=engine)
@@ -200,20 +215,14 @@ def _with_values(
     return hp
 
 
-def _cv(result: TuneResult, cv: Any) -> Any:
-    if cv is not None:
-        return cv
-    n_folds = len({fit.fold for fit in result.best_trial.fits})
-    return max(n_folds, 2)
-
-
 def _drawn(seed: int, repeat: int) -> int:
     sequence = np.random.SeedSequence(seed, spawn_key=(_SEED_KEY, repeat))
     return int(sequence.generate_state(1)[0] >> 1)
 
 
 def _test_share(folds: Folds) -> float:
-    shares = [len(fold.test) / len(fold.train) for fold in folds]
+    outside = 0 if folds.validation is None else folds.validation.n_samples
+    shares = [(len(fold.test) or outside) / len(fold.train) for fold in folds]
     return float(np.mean(shares))
 
 

@@ -50,19 +50,40 @@ def prediction_frame(
 
     Returns:
         Columns `row`, `split`, `target`, `prediction` and, of classes,
-        `probability_<class>`.
+        `probability_<class>`; of several targets `target_0`, `target_1` and so on, and
+        `prediction_0` likewise.
+
+    Raises:
+        ResultError: if the rows have no targets.
     """
+    if test.y is None:
+        raise ResultError(
+            "Out-of-fold predictions stand beside the targets, but the search had y="
+            "None. Predict with the models of each fold."
+        )
     frame = pd.DataFrame({"row": rows, "split": split})
     if test.is_classification and test.labels is not None:
-        names = np.asarray(test.classes, dtype=object)
-        frame["target"] = names[test.labels]
-        frame["prediction"] = test.decode(predicted)
-        matrix = predicted.reshape(len(rows), -1)
-        if matrix.shape[1] == 1:
-            matrix = np.hstack([1 - matrix, matrix])
-        for name, column in zip(test.classes, matrix.T, strict=True):
-            frame[f"probability_{name}"] = column
-        return frame
-    frame["target"] = np.asarray(test.y).reshape(len(rows), -1)[:, 0]
-    frame["prediction"] = predicted.reshape(len(rows), -1)[:, 0]
-    return frame
+        parts = _of_classes(test, test.labels, predicted)
+    else:
+        parts = [_of_numbers("target", test.y), _of_numbers("prediction", predicted)]
+    return pd.concat([frame, *parts], axis=1)
+
+
+def _of_classes(
+    test: TrainingData, labels: np.ndarray, predicted: np.ndarray
+) -> list[pd.DataFrame]:
+    # Numbers and truth values stay what they are, for metrics to compare.
+    names = pd.Series(test.classes).to_numpy()
+    told = pd.DataFrame({"target": names[labels], "prediction": test.decode(predicted)})
+    matrix = predicted.reshape(len(labels), -1)
+    if matrix.shape[1] == 1:
+        matrix = np.hstack([1 - matrix, matrix])
+    columns = [f"probability_{name}" for name in test.classes]
+    return [told, pd.DataFrame(matrix, columns=columns)]
+
+
+def _of_numbers(name: str, values: np.ndarray) -> pd.DataFrame:
+    matrix = np.asarray(values).reshape(len(values), -1)
+    n_columns = matrix.shape[1]
+    columns = [f"{name}_{number}" for number in range(n_columns)]
+    return pd.DataFrame(matrix, columns=columns if n_columns > 1 else [name])

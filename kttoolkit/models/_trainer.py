@@ -31,7 +31,7 @@ from kttoolkit.hyperparameters import HyperParameters, check_names, completed
 from kttoolkit.locks import owned
 from kttoolkit.models._predictions import predict, prediction_frame
 from kttoolkit.plain import shown
-from kttoolkit.results import Study, TrialRecord, TuneResult
+from kttoolkit.results import Study, TrialRecord, TuneResult, read_records
 from kttoolkit.scoring import aggregate, best_index, numbers_of
 
 ADDED = "added"
@@ -75,11 +75,11 @@ class StudyTrainer:
         Returns:
             The model, and the preprocessor fitted on the same rows or None.
         """
-        data = self.rows_like_those_of_the_search(x, y)
+        data = self.rows_like_those_of_the_search(result, x, y)
         hp = result.best_hyperparameters
         keras.utils.set_random_seed(_refit_seed(result.study.seed))
         inputs, transformer = self._transformed(data, hp)
-        model = self.factory.build(hp)
+        model = self.factory.build(hp, inputs)
         self._fit(result, hp, model, inputs, data, **fit_kwargs)
         return model, transformer
 
@@ -93,7 +93,8 @@ class StudyTrainer:
             A compiled model.
 
         Raises:
-            ResultError: if the folds' inputs differ by a fitted preprocessor.
+            ResultError: if the folds' inputs differ by a fitted preprocessor, or the
+                model declares none.
         """
         if self.preprocessor is not None:
             raise ResultError(
@@ -140,7 +141,7 @@ class StudyTrainer:
         Raises:
             ResultError: if `model` is neither.
         """
-        rows = self.rows_like_those_of_the_search(x, y)
+        rows = self.rows_like_those_of_the_search(result, x, y)
         trained, transformer = self._trained(result, model)
         inputs = (
             rows.x if transformer is None else as_dense(transformer.transform(rows.x))
@@ -166,7 +167,7 @@ class StudyTrainer:
         self, result: TuneResult, folder: Path, *, model: str, overwrite: bool
     ) -> Path:
         """Save the best model; see `TuneResult.save_model`."""
-        data = self.rows_like_those_of_the_search(None, None)
+        data = self.rows_like_those_of_the_search(result)
         is_preprocessed = self.preprocessor is not None
         rows = RowForm.of(data, is_preprocessed=is_preprocessed)
         check_target(folder, overwrite=overwrite)
@@ -175,11 +176,14 @@ class StudyTrainer:
 
     def to_python(self, result: TuneResult, path: Path) -> Path:
         """Write the best setting as a Python file; see `TuneResult.to_python`."""
-        data = self.rows_like_those_of_the_search(None, None)
+        data = self.rows_like_those_of_the_search(result)
         hp = result.best_hyperparameters
         inputs, _ = self._transformed(data, hp)
         fit = partial(self._fit, result, hp, inputs=inputs, data=data)
-        build, seed = partial(self.factory.build, hp), _refit_seed(result.study.seed)
+        build, seed = (
+            partial(self.factory.build, hp, inputs),
+            _refit_seed(result.study.seed),
+        )
         transformer = as_transformer(self.preprocessor, hp)
         arguments = recorded(fit, inputs, data.y)
         recipe = Recipe(build, seed, data, transformer, arguments)
@@ -215,7 +219,7 @@ class StudyTrainer:
         frames = []
         for split, fold in enumerate(self.folds):
             part = prepare(fold, self.data, self.folds, self.preprocessor, hp)
-            model = self._fold_model(result, result.best_trial, split)
+            model = self._fold_model(result, result.best_trial, split, part.test.x)
             predicted = predict(model, part.test)
             rows = fold.test if len(fold.test) else np.arange(part.test.n_samples)
             if self.rows is not None and len(fold.test):
@@ -231,7 +235,8 @@ class StudyTrainer:
             settings: hyperparameter names to values.
 
         Raises:
-            ResultError: if the rows of the search are not known.
+            ResultError: if the rows of the search are not known, or a setting is no
+                dictionary.
         """
         if self.data is None or self.folds is None:
             raise ResultError(
@@ -240,12 +245,14 @@ class StudyTrainer:
             )
         space = result.best_hyperparameters
         known = [hp.name for hp in space.space]
-        settings = [dict(setting) for setting in settings]
-        for number, setting in enumerate(settings):
+        for number, setting in enumerate(settings := list(settings)):
+            _check_setting(setting, number)
             if not self.factory.has_own_fit:
                 check_names(setting, known, f"settings[{number}]")
-        number = sum(r.trial_id.startswith(ADDED) for r in result.records)
         with owned(result.directory):
+            # Of the folder, to which others may have added since it was read.
+            records = read_records(result.directory)
+            number = sum(record.trial_id.startswith(ADDED) for record in records)
             for place, setting in enumerate(settings, start=number):
                 hp = HyperParameters()
                 hp.merge(space)
@@ -294,10 +301,13 @@ class StudyTrainer:
             fits=outcome.fits,
         ).write(folder)
 
-    def rows_like_those_of_the_search(self, x: Any, y: Any) -> TrainingData:
+    def rows_like_those_of_the_search(
+        self, result: TuneResult, x: Any = None, y: Any = None
+    ) -> TrainingData:
         """Check rows and bring them into the form that the models were built for.
 
         Args:
+            result: of the search.
             x: rows in the form that `tune` took, or None for those of the search.
             y: their targets.
 
@@ -305,7 +315,8 @@ class StudyTrainer:
             The rows, columns and classes numbered as in the search.
 
         Raises:
-            ResultError: if x is None and the rows of the search are not known.
+            ResultError: if x is None and the rows of the search are not known, or y
+                is None and the search had targets.
         """
         if x is None:
             if self.data is None:
@@ -315,13 +326,25 @@ class StudyTrainer:
                 )
             return self.data
         task = None if self.data is None else self.data.task
-        return as_training_data(
+        rows = as_training_data(
             x,
             y,
             task="regression" if task == "regression" else None,
             preprocessed_later=self.preprocessor is not None,
             like=self.data,
         )
+        if rows.indexable and rows.y is None and self._has_targets(result):
+            raise ResultError(
+                f"Rows need their targets, as in the search ({result.study.task}), but "
+                "got y=None. Pass x and y together."
+            )
+        return rows
+
+    def _has_targets(self, result: TuneResult) -> bool:
+        if self.data is None:
+            # Those of another task may lie in the model: an autoencoder's are its x.
+            return result.study.task != "other"
+        return self.data.y is not None
 
     def _transformed(
         self, data: TrainingData, hp: keras_tuner.HyperParameters
@@ -344,9 +367,9 @@ class StudyTrainer:
         self.factory.hypermodel.fit(hp, model, inputs, *targets, **arguments)
 
     def _fold_model(
-        self, result: TuneResult, trial: TrialRecord, split: int
+        self, result: TuneResult, trial: TrialRecord, split: int, rows: Any = None
     ) -> keras.Model:
-        model = self.factory.build(result.best_hyperparameters)
+        model = self.factory.build(result.best_hyperparameters, rows)
         sample = None if self.data is None else take(self.data.x, np.arange(1))
         path = best_file(result.trial_directory(trial), split)
         if not path.exists():
@@ -360,11 +383,13 @@ class StudyTrainer:
 
 
 def _inputs_of(model: keras.Model) -> Any:
-    inputs = model.inputs
+    # Models that are classes of the user's own have no such attribute.
+    inputs = getattr(model, "inputs", None)
     if not inputs:
         raise ResultError(
             "An ensemble needs models with declared inputs, but "
-            f"{type(model).__name__} has none. Start it with keras.Input(shape=...)."
+            f"{type(model).__name__} has none. Build it as keras.Model(inputs, "
+            "outputs), with inputs = keras.Input(shape=...)."
         )
     # A Sequential model that was never called has no `input`, but always one.
     return getattr(model, "input", inputs[0] if len(inputs) == 1 else inputs)
@@ -374,3 +399,12 @@ def _refit_seed(seed: int) -> int:
     return int(
         np.random.SeedSequence(seed, spawn_key=(_REFIT_KEY,)).generate_state(1)[0] >> 1
     )
+
+
+def _check_setting(setting: Any, number: int) -> None:
+    if not isinstance(setting, Mapping):
+        raise ResultError(
+            "A setting must be a dictionary of hyperparameter names to values, but got "
+            f"settings[{number}]={shown(setting)}. Pass several one after the other: "
+            "result.add({...}, {...})."
+        )

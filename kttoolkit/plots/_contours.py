@@ -1,7 +1,8 @@
 """The score over two hyperparameters at a time."""
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from itertools import combinations, islice
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -41,16 +42,17 @@ def contours_frame(
 
     Args:
         result: of a search.
-        names: of two hyperparameters or more; the first three that differ between
-            trials and lie on a scale if left out.
+        names: of two hyperparameters or more; if left out, the first three pairs of
+            those that differ between trials, those on a scale before choices.
 
     Returns:
         One row for each pair of hyperparameters and pair of values: `x_name`,
         `y_name`, `x`, `y`, `score` (the mean of the trials there) and `n_trials`.
+        Pairs that no trial has together are left out.
 
     Raises:
-        ResultError: if there are fewer than two hyperparameters, a name is unknown, or
-            no trial completed.
+        ResultError: if there are fewer than two hyperparameters, no trial has two of
+            them together, a name is unknown, or no trial completed.
     """
     rows = [
         (one.name, other.name, record.values[one.name], record.values[other.name],
@@ -82,16 +84,18 @@ def plot_contours(
 
     Args:
         result: of a search.
-        names: of two hyperparameters or more, of which all pairs are drawn; the first
-            three that differ between trials and lie on a scale if left out.
+        names: of two hyperparameters or more, of which all pairs are drawn that a
+            trial has together; if left out, the first three such pairs of those that
+            differ between trials, those on a scale before choices.
         axes: where to draw, one for each pair; a new figure if left out.
 
     Returns:
         The axes. The best trial is a star.
 
     Raises:
-        ResultError: if there are fewer than two hyperparameters, a name is unknown, no
-            trial completed, or there are not enough axes.
+        ResultError: if there are fewer than two hyperparameters, no trial has two of
+            them together, a name is unknown, no trial completed, or there are not
+            enough axes.
 
     Example:
         >>> result.plot.contours(names=["learning_rate", "units"])  # doctest: +SKIP
@@ -129,13 +133,32 @@ def _pairs(
     ranges = varied_ranges(result, names)
     if names is None:
         # Contours need an order; choices come last.
-        ranges = sorted(ranges, key=lambda one: not one.is_numeric)[:_MOST]
+        ranges = sorted(ranges, key=lambda one: not one.is_numeric)
     if len({one.name for one in ranges}) < 2:
         raise ResultError(
             "Contours are drawn over two hyperparameters, but got "
             f"{[one.name for one in ranges]}. Look at the slice of one."
         )
-    return list(combinations(ranges, 2))
+    pairs = list(combinations(ranges, 2))
+    if names is None:
+        # All pairs of the first three before any with a fourth.
+        pairs.sort(key=lambda pair: ranges.index(pair[1]))
+    trials = [record.values for _, record in completed(result)]
+    met = (pair for pair in pairs if _are_together(pair, trials))
+    found = list(islice(met, _MOST if names is None else None))
+    if not found:
+        raise ResultError(
+            "Contours are drawn over two hyperparameters that a trial has together, "
+            f"but no trial has two of {[one.name for one in ranges]}. Look at the "
+            "slice of each."
+        )
+    return found
+
+
+def _are_together(
+    pair: tuple[Range, Range], trials: Sequence[Mapping[str, Any]]
+) -> bool:
+    return any(all(one.has_place(values) for one in pair) for values in trials)
 
 
 def _colors(result: TuneResult) -> tuple[BoundaryNorm, Colormap]:

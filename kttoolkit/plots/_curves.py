@@ -117,7 +117,7 @@ def plot_curves(
         ax.set_ylim(*sorted((limit, best - 0.05 * (limit - best))))
     ax.set_xlabel("epoch")
     ax.set_ylabel(readable(metric))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     title = f"mean ± std of {folds} folds" if folds > 1 else None
     ax.legend(frameon=False, title=title)
     return ax

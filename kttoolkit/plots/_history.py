@@ -21,6 +21,7 @@ from kttoolkit.results import TuneResult
 
 # Of more trials than this, the spread of each would hide the others.
 _MANY = 200
+_MARGIN = 0.04
 
 
 def history_frame(result: TuneResult) -> pd.DataFrame:
@@ -80,9 +81,10 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     size = 28 if len(frame) <= _MANY else 8
     ax.scatter(done["number"], done["score"], size, color=BLUE, label="trial", zorder=3)
+    limits = within(result, off["score"]) if len(off) else np.zeros(0)
     if len(off):
         ax.scatter(
-            off["number"], within(result, off["score"]), size, color=BLUE, alpha=0.5,
+            off["number"], limits, size, color=BLUE, alpha=0.5,
             marker=worse_marker(result), label="far worse", zorder=3,
         )  # fmt: skip
     known = frame[frame["best"].notna() & ~frame["number"].isin(off["number"])]
@@ -94,21 +96,25 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
             failed["number"], [0.02] * len(failed), 28, color=RED, marker="x",
             transform=ax.get_xaxis_transform(), label="failed", clip_on=False,
         )  # fmt: skip
-    _keep_in_view(ax, done)
+    _keep_in_view(ax, done["score"], limits)
     ax.set_xlabel("trial")
     ax.set_ylabel(score_label(result))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.margins(x=0.04)
     ax.set_xlim(left=min(0.5, ax.get_xlim()[0]), right=max(len(frame) + 0.5, 1.5))
     legend_above(ax)
     return ax
 
 
-def _keep_in_view(ax: Axes, done: pd.DataFrame) -> None:
-    """Let the bars of a few restless trials run out of the picture."""
+def _keep_in_view(ax: Axes, done: "pd.Series[float]", limits: np.ndarray) -> None:
+    """Let the bars of a few restless trials run out of the picture, but no trial."""
     if not len(done):
         return
     low, high = ax.get_ylim()
-    lowest, highest = done["score"].min(), done["score"].max()
+    lowest, highest = done.min(), done.max()
     room = 0.5 * (highest - lowest) or abs(highest) or 1.0
-    ax.set_ylim(max(low, lowest - room), min(high, highest + room))
+    places = np.array([lowest - room, highest + room, *limits])
+    # A triangle at the limit has some room, too, or its half would be cut off.
+    margin = _MARGIN * np.ptp(places)
+    edges = [*places[:2], *(limits - margin), *(limits + margin)]
+    ax.set_ylim(max(low, min(edges)), min(high, max(edges)))

@@ -19,8 +19,10 @@ from kttoolkit.plots._style import (
     completed,
     evenly,
     place_of,
+    readable,
     score_label,
     shortened,
+    told_apart,
     within,
 )
 from kttoolkit.ranges import Range
@@ -65,7 +67,7 @@ def plot_parallel_coordinates(
     names: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one line a trial through all of its hyperparameters, darker the better.
+    """Draw one line a trial through its hyperparameters to its score, dark is good.
 
     Args:
         result: of a search.
@@ -74,8 +76,10 @@ def plot_parallel_coordinates(
         ax: where to draw; a new figure if left out.
 
     Returns:
-        The axes. Lines of bad trials are pale and lie behind those of good ones;
-        where a trial does not have a hyperparameter, its line is broken.
+        The axes, the objective's last. Lines of bad trials are pale and lie behind
+        those of good ones; where a trial does not have a hyperparameter, its line is
+        broken. What is far worse than the others ends at the limit of what is of
+        interest.
 
     Raises:
         ResultError: if a name is unknown, or no trial completed.
@@ -86,25 +90,26 @@ def plot_parallel_coordinates(
     frame = parallel_coordinates_frame(result, names=names)
     drawn = list(map(str, frame.columns[2:]))
     ranges = {one.name: one for one in varied_ranges(result, names)}
-    ax = axes_or_new(ax, size=(1.6 + 1.15 * len(drawn), 4.0))
+    ax = axes_or_new(ax, size=(2.75 + 1.15 * len(drawn), 4.0))
     sign = 1.0 if result.study.direction == "max" else -1.0
     order = frame.assign(better=sign * frame["score"]).sort_values("better")
     ranks = np.linspace(0.08, 1.0, len(order))
-    columns = np.arange(len(drawn))
-    lines = [np.column_stack([columns, row]) for row in order[drawn].to_numpy(float)]
+    scores = within(result, order["score"])
+    places = np.column_stack([order[drawn], _between_0_and_1(scores)]).astype(float)
+    columns = range(len(drawn) + 1)
+    lines = [np.column_stack([columns, row]) for row in places]
     # Dark is good, whichever direction that is.
     cmap = mpl.colormaps["viridis_r" if sign > 0 else "viridis"]
-    shown = within(result, frame["score"])
-    norm = mpl.colors.Normalize(shown.min(), shown.max())
+    norm = mpl.colors.Normalize(scores.min(), scores.max())
     colors = mpl.cm.ScalarMappable(norm, cmap)
     ax.add_collection(
         LineCollection(
-            lines, colors=colors.to_rgba(within(result, order["score"])),
+            lines, colors=colors.to_rgba(scores),
             linewidths=0.6 + 1.6 * ranks**4,
             alpha=0.9 if len(order) < _MANY else 0.4,
         )
     )  # fmt: skip
-    for column in range(len(drawn)):
+    for column in columns:
         ax.axvline(column, color=GREY, linewidth=0.6, zorder=0)
     _label(ax, result, [ranges[name] for name in drawn])
     off = beyond(result, frame["score"]).any()
@@ -132,13 +137,14 @@ def _between_0_and_1(places: np.ndarray) -> np.ndarray:
 
 
 def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
-    """Write the ends of each axis, or each choice."""
-    names = [shortened(one.name, 16) for one in ranges]
+    """Write the ends of each hyperparameter's axis, or each choice."""
+    names = told_apart([one.name for one in ranges], 16)
+    names.append(shortened(readable(result.study.objective), 16))
     turn = 20 if len(names) > 5 else 0
-    ax.set_xticks(range(len(ranges)), names, rotation=turn,
+    ax.set_xticks(range(len(names)), names, rotation=turn,
                   ha="right" if turn else "center")  # fmt: skip
     ax.set_yticks([])
-    ax.set_xlim(-0.25, len(ranges) - 0.75)
+    ax.set_xlim(-0.25, len(names) - 0.75)
     ax.set_ylim(-0.05, 1.05)
     ax.spines[["left", "bottom"]].set_visible(False)
     trials = [record.values for _, record in completed(result)]

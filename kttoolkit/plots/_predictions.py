@@ -5,18 +5,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.plots._style import BLUE, GREY, ORANGE, axes_or_new, shortened
+from kttoolkit.plots._style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    axes_or_new,
+    shortened,
+    told_apart,
+)
 from kttoolkit.results import TuneResult
 
 _BINS = 10
 _MANY_CLASSES = 15
+_WIDE = 12
 
 
-def confusion_frame(predictions: pd.DataFrame) -> pd.DataFrame:
+def confusion_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     """Count how often each class was taken for each other.
 
     Args:
-        predictions: what `TuneResult.out_of_fold` returned.
+        predictions: what `TuneResult.out_of_fold` returned, or the result.
 
     Returns:
         One row a true class and one column a predicted one, in the classes' order;
@@ -27,8 +35,9 @@ def confusion_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     from sklearn.metrics import confusion_matrix  # noqa: PLC0415
 
-    classes = _classes(predictions)
-    target, predicted = (predictions[c].astype(str) for c in ("target", "prediction"))
+    known = _predictions(predictions)
+    classes = _classes(known)
+    target, predicted = (known[c].astype(str) for c in ("target", "prediction"))
     counts = confusion_matrix(target, predicted, labels=classes)
     frame = pd.DataFrame(counts, index=classes, columns=classes)
     return frame.rename_axis(index="target", columns="prediction")
@@ -53,15 +62,17 @@ def plot_confusion(
     Example:
         >>> result.plot.confusion()  # doctest: +SKIP
     """
-    frame = confusion_frame(_predictions(result))
+    frame = confusion_frame(result)
     n = len(frame)
     side = min(2.4 + 0.45 * n, 9.0)
     ax = axes_or_new(ax, size=(side + 0.8, side))
     rows = frame.to_numpy(dtype=float)
     shares = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [shortened(name, 12) for name in frame.index]
-    ax.set_xticks(range(n), names, rotation=0 if n < 6 else 60)
+    names = told_apart(frame.index)
+    turn = 60 if n > 5 or max(map(len, names)) > _WIDE else 0
+    ax.set_xticks(range(n), names, rotation=turn, ha="right" if turn else "center",
+                  rotation_mode="anchor")  # fmt: skip
     ax.set_yticks(range(n), names)
     if n <= _MANY_CLASSES:
         for row in range(n):
@@ -77,11 +88,12 @@ def plot_confusion(
     return ax
 
 
-def calibration_frame(predictions: pd.DataFrame) -> pd.DataFrame:
+def calibration_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     """Compare predicted probabilities with how often they come true.
 
     Args:
-        predictions: what `TuneResult.out_of_fold` returned, of two classes.
+        predictions: what `TuneResult.out_of_fold` returned, of two classes, or the
+            result.
 
     Returns:
         One row a bin of the second class's probability: `predicted` (mean
@@ -90,14 +102,15 @@ def calibration_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ResultError: if they are not of two classes.
     """
-    classes = _classes(predictions)
+    known = _predictions(predictions)
+    classes = _classes(known)
     if len(classes) != 2:
         raise ResultError(
             f"Calibration is drawn for two classes, but got {len(classes)}. Look at "
             "the confusion of the classes."
         )
-    probability = predictions[f"probability_{classes[1]}"].to_numpy(dtype=float)
-    is_second = (predictions["target"].astype(str) == classes[1]).to_numpy(dtype=float)
+    probability = known[f"probability_{classes[1]}"].to_numpy(dtype=float)
+    is_second = (known["target"].astype(str) == classes[1]).to_numpy(dtype=float)
     bins = np.clip((probability * _BINS).astype(int), 0, _BINS - 1)
     frame = pd.DataFrame({"bin": bins, "p": probability, "is": is_second})
     grouped = frame.groupby("bin")
@@ -136,32 +149,34 @@ def plot_calibration(
     sizes = 20 + 180 * frame["n"] / frame["n"].max()
     ax.plot(frame["predicted"], frame["observed"], color=BLUE, linewidth=1)
     ax.scatter(frame["predicted"], frame["observed"], sizes, color=BLUE, alpha=0.7)
-    name = shortened(_classes(predictions)[1], 12)
+    name = shortened(_classes(predictions)[1])
     ax.set_xlabel(f"predicted probability of {name}")
     ax.set_ylabel(f"share that is {name}")
     ax.set_aspect("equal")
     return ax
 
 
-def residuals_frame(predictions: pd.DataFrame) -> pd.DataFrame:
+def residuals_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     """Return how far each prediction is off.
 
     Args:
-        predictions: what `TuneResult.out_of_fold` returned, of a regression.
+        predictions: what `TuneResult.out_of_fold` returned, of a regression, or the
+            result.
 
     Returns:
         Columns `row`, `split`, `target`, `prediction` and `residual` (target minus
         prediction).
 
     Raises:
-        ResultError: if they are predictions of classes.
+        ResultError: if they are predictions of classes, or of several targets.
     """
-    if any(str(c).startswith("probability_") for c in predictions):
+    known = _predictions(predictions)
+    if any(str(c).startswith("probability_") for c in known):
         raise ResultError(
             "Residuals are drawn for a regression, but got predictions of classes. "
             "Look at their confusion."
         )
-    frame = predictions[["row", "split", "target", "prediction"]].copy()
+    frame = known[["row", "split", "target", "prediction"]].copy()
     frame["residual"] = frame["target"] - frame["prediction"]
     return frame
 
@@ -180,12 +195,12 @@ def plot_residuals(
         The axes, with the running mean: where it leaves 0, the model is biased.
 
     Raises:
-        ResultError: if they are predictions of classes.
+        ResultError: if they are predictions of classes, or of several targets.
 
     Example:
         >>> result.plot.residuals()  # doctest: +SKIP
     """
-    frame = residuals_frame(_predictions(result)).sort_values("prediction")
+    frame = residuals_frame(result).sort_values("prediction")
     ax = axes_or_new(ax)
     ax.axhline(0, color=GREY, linewidth=1)
     ax.scatter(frame["prediction"], frame["residual"], 12, color=BLUE, alpha=0.5,
@@ -200,7 +215,16 @@ def plot_residuals(
 
 
 def _predictions(result: "TuneResult | pd.DataFrame") -> pd.DataFrame:
-    return result.out_of_fold() if isinstance(result, TuneResult) else result
+    """Return predictions of one target."""
+    found = result.out_of_fold() if isinstance(result, TuneResult) else result
+    targets = [c for c in map(str, found) if c.startswith("target_")]
+    if targets and "target" not in found:
+        raise ResultError(
+            f"This is drawn of one target, but got predictions of {len(targets)}, "
+            f"{targets[0]} to {targets[-1]}. Pass one of them: predictions.rename("
+            "columns={'target_0': 'target', 'prediction_0': 'prediction'})."
+        )
+    return found
 
 
 def _classes(predictions: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.plain import is_count
+from kttoolkit.plain import counted, is_count
 from kttoolkit.plots._slice import axes_for
 from kttoolkit.plots._style import (
     BLUE,
@@ -122,8 +122,9 @@ def _label(ax: Axes, part: pd.DataFrame, bracket: Any) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
     ax.margins(x=0.15)
-    sizes = " > ".join(str(len(rung)) for _, rung in part.groupby("rung"))
-    ax.set_xlabel(f"epochs (bracket {bracket}: {sizes} trials)")
+    *above, last = (len(rung) for _, rung in part.groupby("rung"))
+    sizes = " > ".join([*map(str, above), counted(last, "trial")])
+    ax.set_xlabel(f"epochs (bracket {bracket}: {sizes})")
 
 
 def _setting(record: TrialRecord, by_id: dict[str, TrialRecord]) -> str:

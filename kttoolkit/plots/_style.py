@@ -1,7 +1,7 @@
 """Colours, axes and scales that all pictures have in common."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import ArrayLike
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plain import counted
 from kttoolkit.ranges import Range
 from kttoolkit.results import TrialRecord, TuneResult, worst_of_interest
 
@@ -63,8 +64,8 @@ def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
     if not found:
         raise ResultError(
             "A picture needs completed trials with finite scores, but got "
-            f"{len(result.records)} trials and none of them completed so. Look at "
-            "result.failures."
+            f"{counted(len(result.records), 'trial')} and none that completed so. "
+            "Look at result.failures."
         )
     return found
 
@@ -207,12 +208,37 @@ def shortened(text: Any, width: int = _LONGEST) -> str:
     Returns:
         Text for a label.
     """
-    printed = (
+    return _cut(text, width, tail=0)
+
+
+def told_apart(texts: Iterable[Any], width: int = _LONGEST) -> list[str]:
+    """Cut long names so that they stay different.
+
+    Args:
+        texts: names of the user's.
+        width: signs that are left of each.
+
+    Returns:
+        Labels: cut at the end if that tells them apart, else in the middle, else
+        numbered.
+    """
+    names = list(map(str, texts))
+    for tail in (0, (width - 1) // 2):
+        labels = [_cut(name, width, tail=tail) for name in names]
+        if len(set(labels)) == len(set(names)):
+            return labels
+    return [_cut(f"{n}. {name}", width, tail=0) for n, name in enumerate(names, 1)]
+
+
+def _cut(text: Any, width: int, *, tail: int) -> str:
+    """Leave the head and the tail of a name that is too long."""
+    plain = "".join(
         sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for sign in str(text)
     )
-    plain = "".join(printed).replace("$", r"\$")
-    return plain if len(plain) <= width else f"{plain[: width - 1]}…"
+    if len(plain) > width:
+        plain = f"{plain[: width - 1 - tail]}…{plain[len(plain) - tail :]}"
+    return plain.replace("$", r"\$")
 
 
 def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -> None:
@@ -230,13 +256,15 @@ def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -
         _set_one_minus_log(ax, values, axis)
     elif not one.is_numeric:
         places = evenly(range(len(one.values)))
-        names = [shortened(one.values[place], 14) for place in places]
+        names = told_apart([one.values[place] for place in places], 14)
         is_crowded = axis == "x" and len("".join(names)) > _CROWDED
         turned = {"rotation": 25, "ha": "right"} if is_crowded else {}
         getattr(ax, f"set_{axis}ticks")(places, names, **turned)
         getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)
     elif one.kind == "Int":
-        getattr(ax, f"{axis}axis").set_major_locator(MaxNLocator(6, integer=True))
+        getattr(ax, f"{axis}axis").set_major_locator(
+            MaxNLocator(6, integer=True, min_n_ticks=1)
+        )
 
 
 def _set_log(ax: Axes, one: Range, values: Sequence[float], axis: str) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._style import BLUE, GREY, ORANGE, RED, axes_or_new, legend_above
@@ -93,6 +94,7 @@ def plot_timeline(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(f"{name} of search{told}")
     ax.set_ylabel("trial")
     ax.set_ylim(frame["number"].max() + 0.6, 0.4)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     legend_above(ax)
     return ax
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kttoolkit.plain import counted
+
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
 
@@ -25,7 +27,7 @@ def setting_as_code(result: "TuneResult") -> str:
     study, best = result.study, result.best_trial
     told = f"{study.objective} {best.score:.4f}"
     if len(best.fits) > 1:
-        told += f" ± {best.std:.4f} over {len(best.fits)} trainings"
+        told += f" ± {best.std:.4f} over {counted(len(best.fits), 'training')}"
     limits = {
         "batch_size": study.batch_size,
         "max_epochs": study.max_epochs,
@@ -47,7 +49,7 @@ def setting_as_code(result: "TuneResult") -> str:
         f"    build, x, y, tuner=[setting], cv=cv, {arguments}",
         ")",
         "",
-        f"# Train it on all rows, for {result.best_epochs} epochs.",
+        f"# Train it on all rows, for {counted(result.best_epochs, 'epoch')}.",
         "result = kttoolkit.load_result(",
         f"    {as_code(folder)}, build=build, x=x, y=y",
         ")",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError, StudyFolderError
+from kttoolkit.plain import counted
 from kttoolkit.ranges import Range, Scored, narrowed
 from kttoolkit.results._checks import damaged
 from kttoolkit.results._exportable import Exportable
@@ -99,7 +100,7 @@ class TuneResult(Viewable, Exportable):
             return self.records[int(order.fillna(len(order) + 1).argmin())]
         raise ResultError(
             "At least one trial must have completed, but got "
-            f"{len(self.records)} ended trials and none completed"
+            f"{counted(len(self.records), 'ended trial')} and none completed"
             f"{self._first_reason()}. Resume the search, or look at result.failures."
         )
 
@@ -253,15 +254,17 @@ class TuneResult(Viewable, Exportable):
     def ensemble(self) -> "keras.Model":
         """Return one Keras model that averages the fold models of the best trial.
 
-        Each has the weights of its best epoch. It takes x as the preprocessors
-        would give it, so it exists only where they learn nothing from the rows.
+        Each has the weights of its own best epoch, which are those kept on disk; with
+        `epoch_selection="common"` too, where the score is that of an epoch common to
+        all folds. It takes x as the preprocessors would give it, so it exists only
+        where they learn nothing from the rows.
 
         Returns:
             A model with the same inputs and outputs.
 
         Raises:
-            ResultError: if a preprocessor differs between the folds, or the result
-                was opened without a build function.
+            ResultError: if a preprocessor differs between the folds, the model has
+                no declared inputs, or the result was opened without a build function.
         """
         return self._trainer.ensemble(self)
 
@@ -286,12 +289,20 @@ class TuneResult(Viewable, Exportable):
     def out_of_fold(self) -> pd.DataFrame:
         """Predict every row by the best trial's model that did not train on it.
 
+        The models have the weights of each fold's own best epoch, which are those
+        kept on disk; with `epoch_selection="common"` too, where the score is that of
+        an epoch common to all folds.
+
         Returns:
             Columns `row`, `split`, `target`, `prediction`, and for classification
-            the probability of each class, `probability_<class>`.
+            the probability of each class, `probability_<class>`. Several targets a
+            row, as in multi-target regression and with several labels, have a column
+            each, `target_0`, `target_1` and so on, and so have their predictions,
+            `prediction_0`, `prediction_1` and so on.
 
         Raises:
-            ResultError: if the result was opened without a build function.
+            ResultError: if the result was opened without a build function, or the
+                search had no targets.
         """
         return self._trainer.out_of_fold(self)
 

@@ -4,7 +4,7 @@ import html
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kttoolkit.plain import visible, visible_lines
+from kttoolkit.plain import counted, visible, visible_lines
 
 if TYPE_CHECKING:
     from kttoolkit.results._result import TuneResult
@@ -24,9 +24,8 @@ def in_words(result: "TuneResult") -> str:
     told = ", ".join(
         f"{counts[s]} {s}" for s in ("completed", "failed", "skipped") if counts[s]
     )
-    lines = [
-        f"{result.study.tuner}: {len(result.records)} trials ({told or 'none ended'})"
-    ]
+    n_trials = counted(len(result.records), "trial")
+    lines = [f"{result.study.tuner}: {n_trials} ({told or 'none ended'})"]
     if any(record.score == record.score for record in result.records):
         best = result.best_trial
         values = ", ".join(
@@ -34,7 +33,7 @@ def in_words(result: "TuneResult") -> str:
         )
         lines += [
             f"best {result.study.objective}: {best.score:.4f} ± {best.std:.4f} "
-            f"over {len(best.fits) or 1} trainings ({result.study.cv})",
+            f"over {counted(len(best.fits) or 1, 'training')} ({result.study.cv})",
             f"best setting: {values} (trial {best.trial_id})",
             f"epochs to retrain: {result.best_epochs}",
         ]

@@ -195,7 +195,7 @@ def summary(log: SessionLog) -> str:
     Returns:
         Epochs, last and best score, settings, interventions.
     """
-    lines = [f"{log.name}: {log.epochs} epochs"]
+    lines = [f"{log.name}: {plain.counted(log.epochs, 'epoch')}"]
     if log.epochs:
         metric = main_metric(log)
         lines[0] += f", {metric} {log.history[metric][-1]:.4g}"

@@ -34,6 +34,8 @@ class Training:
 
     def __str__(self) -> str:
         last = self.first_epoch + self.epochs - 1
+        if last == self.first_epoch:
+            return f"training of epoch {last}"
         return f"training of epochs {self.first_epoch} to {last}"
 
 

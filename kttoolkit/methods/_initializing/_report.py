@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from kttoolkit import space
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
 from kttoolkit.methods._initializing._plot import plot_histograms, plot_variance
-from kttoolkit.plain import visible, visible_lines
+from kttoolkit.plain import counted, visible, visible_lines
 from kttoolkit.tuners import HyperParameters
 
 _IN_WORDS = {
@@ -110,8 +110,8 @@ class InitializationReport:
         hidden = self.frame[~self.frame["is_output"]]
         source = "the loss" if self.gradients_of == "loss" else "a random signal"
         lines = [
-            f"{hidden['layer'].nunique()} hidden layers, {self.n_rows} rows, gradients "
-            f"of {source}, seed {self.seed}"
+            f"{counted(hidden['layer'].nunique(), 'hidden layer')}, "
+            f"{counted(self.n_rows, 'row')}, gradients of {source}, seed {self.seed}"
         ]
         if hidden.empty:
             return f"{lines[0]}\nno hidden layer: nothing to keep"
