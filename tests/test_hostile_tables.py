@@ -535,6 +535,13 @@ def test_huge_numbers_and_equal_scores_are_explained(method):
     assert importance(equal, method=method, n_resamples=2).frame["importance"][0] <= 1
 
 
+def test_values_beyond_single_precision_are_refused():
+    huge = found_in(0, 1, 2, 3, 10**40, scores=[1.0, 2.0, 3.0, 4.0, 5.0])
+    with pytest.raises(ResultError, match=r"within ±1e\+30, but 'a' reaches 1e\+40"):
+        importance(huge, method="fanova", n_resamples=2)
+    assert len(importance(huge, n_resamples=2).frame) == 1
+
+
 @COSTLY
 @given(results(least=4), st.sampled_from([*METHODS, "interactions"]))
 def test_any_trials_are_explained_or_refused(result, method):

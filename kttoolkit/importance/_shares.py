@@ -91,7 +91,8 @@ def importance(
         see `kttoolkit.results.worst_of_interest`.
 
     Raises:
-        ResultError: if the method is unknown or fewer than four trials completed.
+        ResultError: if the method is unknown, fewer than four trials completed, or
+            numbers are too large for fANOVA.
         MissingDependencyError: if Optuna is needed and missing.
 
     Example:
@@ -111,6 +112,8 @@ def importance(
             f"hyperparameter to mean something, but got {len(records)}."
         )
     ranges = varied(result.ranges, records)
+    if method == "fanova":
+        _check_single_precision(ranges, records)
     find = _by_permutation if method == "permutation" else _by_optuna
     rng = np.random.default_rng(seed)
     drawn = [np.arange(len(records))]
@@ -263,6 +266,22 @@ def _by_optuna(
             # No tree can tell these trials apart.
             found = dict.fromkeys((one.name for one in ranges), 0.0)
     return {name: float(share) for name, share in found.items()}
+
+
+def _check_single_precision(
+    ranges: Sequence[Range], records: Sequence[TrialRecord]
+) -> None:
+    for one in ranges:
+        used = [record.values.get(one.name, 0) for record in records]
+        numbers = [one.low, one.high, *used] if one.is_numeric else []
+        largest = max(map(abs, numbers), default=0)
+        # Optuna takes them as they are, on whatever scale they were drawn.
+        if largest > _LARGEST:
+            raise ResultError(
+                "fANOVA calculates in single precision, so that numbers must lie "
+                f"within ±{_LARGEST:g}, but {shown(one.name)} reaches {largest:g}. Use "
+                "method='permutation'."
+            )
 
 
 def _note(frame: pd.DataFrame, n_trials: int) -> str:
