@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import keras_tuner
 import numpy as np
 from keras_tuner import Objective
@@ -135,9 +136,8 @@ def pose(request: Request) -> Problem:
 def _as_factory(request: Request) -> ModelFactory:
     options = request.tuner_options or {}
     build = request.build
-    if isinstance(build, type) or not (
-        callable(build) or isinstance(build, keras_tuner.HyperModel)
-    ):
+    is_model = isinstance(build, keras.Model | type)
+    if is_model or not (callable(build) or isinstance(build, keras_tuner.HyperModel)):
         raise SearchSpaceError(
             "build must be a function hp -> compiled keras.Model or a "
             f"keras_tuner.HyperModel instance, but got {shown(build)}."

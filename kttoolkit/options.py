@@ -233,6 +233,12 @@ def _fit_kwargs(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not all(map(is_text, value)):
         rule = f"{name} must be a dictionary of arguments of fit"
         raise _refused(rule, value, 'Pass e.g. {"class_weight": {0: 1.0, 1: 2.0}}.')
+    weights = value.get("class_weight")
+    if weights is not None and not isinstance(weights, Mapping):
+        rule = (
+            f"class_weight in {name} must be a dictionary of class numbers to weights"
+        )
+        raise _refused(rule, weights, "Builders know class_weight='balanced'.")
     own = sorted(_OF_TUNE.intersection(value))
     if own:
         rule = f"{name} holds other arguments of fit than those of tune"

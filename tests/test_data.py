@@ -54,7 +54,14 @@ def test_float32_is_not_copied():
 
 
 @pytest.mark.parametrize(
-    "x", [[[1, 2.5], [3, 4]], ((1, 2.5), (3, 4)), [(1, 2.5), (3, 4)]]
+    "x",
+    [
+        [[1, 2.5], [3, 4]],
+        ((1, 2.5), (3, 4)),
+        [(1, 2.5), (3, 4)],
+        # As `.values` of a frame with columns of several types.
+        np.array([[1, 2.5], [3, 4]], dtype=object),
+    ],
 )
 def test_nested_lists_are_tables(x):
     assert as_training_data(x).x.tolist() == [[1, 2.5], [3, 4]]

@@ -723,6 +723,7 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
         ({"epoch_selection": "last"}, SearchError, "epoch_selection must be one of"),
         ({"verbose": 7}, SearchError, "verbose must be 0, 1 or 2"),
         ({"build": "mlp"}, SearchSpaceError, "build must be a function"),
+        ({"build": keras.Sequential()}, SearchSpaceError, "build must be a function"),
         ({"build": lambda hp: None}, SearchSpaceError, "return a keras.Model"),
         ({"y": np.zeros(60)}, DataError, "at least two classes"),
         ({"y": np.zeros(59)}, DataError, "x: 60, y: 59"),

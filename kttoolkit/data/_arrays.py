@@ -31,8 +31,8 @@ def as_array(values: Any, what: str) -> np.ndarray:
             "different lengths? Pad them."
         ) from error
     # Python's numbers in an object array, and pandas's nullable ones, are numbers.
-    if array.dtype.kind == "O" and array.ndim == 1:
-        array = _inferred(array, what)
+    if array.dtype.kind == "O" and array.ndim:
+        array = _inferred(array.ravel(), what).reshape(array.shape)
     return array
 
 
