@@ -19,7 +19,8 @@ def setting_as_code(result: "TuneResult") -> str:
         result: of a search, opened with a build function or without.
 
     Returns:
-        Lines of code, in which `build`, `x` and `y` are those of the search.
+        Lines of code, in which `build`, `x` and `y` are those of the search, and what
+        else `tune` was given has to be put in.
 
     Raises:
         ResultError: if no trial completed.
@@ -44,6 +45,7 @@ def setting_as_code(result: "TuneResult") -> str:
         f"# {_on_one_line(study.cv)}",
         *_assignment("setting", result.best_values),
         "",
+        "# What else tune was given (preprocessor=, fit_kwargs=, ...) goes into both.",
         "# Score it anew; cv= as above.",
         "scored = kttoolkit.tune(",
         f"    build, x, y, tuner=[setting], cv=cv, {arguments}",
