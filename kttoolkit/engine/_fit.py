@@ -85,7 +85,7 @@ def fit_steps(
         The steps, each an epoch of training or of scoring; at their end the history.
 
     Raises:
-        RefusedError: before anything has been changed.
+        RefusedError: before anything has been changed, but for what callbacks have.
     """
     if build is None:
         # Described as it will be at the next call, so that this one serves it too.
