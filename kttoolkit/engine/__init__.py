@@ -3,16 +3,15 @@
 from kttoolkit.engine._base import (
     Assignment,
     Engine,
-    FitPlan,
-    ModelFactory,
     Observer,
     fit_arguments,
-    trainable_size,
 )
 from kttoolkit.engine._choice import choose
 from kttoolkit.engine._compiled import CompiledEngine, fit
 from kttoolkit.engine._device import prepare_devices
+from kttoolkit.engine._factory import ModelFactory, trainable_size
 from kttoolkit.engine._garbage import rare_collections
+from kttoolkit.engine._plan import FitPlan
 from kttoolkit.engine._random import own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine

@@ -12,7 +12,8 @@ import keras
 import keras_tuner
 import numpy as np
 
-from kttoolkit.engine._base import Assignment, FitPlan, Observer, Training
+from kttoolkit.engine._base import Assignment, Observer, Training
+from kttoolkit.engine._plan import FitPlan
 from kttoolkit.engine._tensorflow import put_values, values_of
 from kttoolkit.engine._wandb_callbacks import give_own_run
 from kttoolkit.exceptions import MissingDependencyError, SearchError

@@ -15,13 +15,15 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit.data import take
-from kttoolkit.engine._base import Assignment, FitPlan, Training, trainable_size
+from kttoolkit.engine._base import Assignment, Training
 from kttoolkit.engine._callbacks import (
     EpochRecorder,
     assemble_callbacks,
     copy_callbacks,
 )
+from kttoolkit.engine._factory import trainable_size
 from kttoolkit.engine._keras import forget_counts
+from kttoolkit.engine._plan import FitPlan
 from kttoolkit.engine._weights import (
     BUILD_CONFIG_FILE,
     best_file,

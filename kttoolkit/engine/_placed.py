@@ -6,8 +6,9 @@ from typing import Any
 import keras
 
 from kttoolkit.cv import Folds
-from kttoolkit.engine._base import Assignment, FitPlan, Training
+from kttoolkit.engine._base import Assignment, Training
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows
+from kttoolkit.engine._plan import FitPlan
 from kttoolkit.engine._rows import Rows
 
 _SAME_IN_ALL_FOLDS = ("steps_per_epoch", "validation_steps", "validation_split")

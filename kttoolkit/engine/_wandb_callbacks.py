@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import keras_tuner
 
-from kttoolkit.engine._base import FitPlan, Training
+from kttoolkit.engine._base import Training
+from kttoolkit.engine._plan import FitPlan
 
 _HOOKS = tuple(name for name in dir(keras.callbacks.Callback) if name.startswith("on_"))
 # What wandb's callbacks find the run through, beside `wandb.run` itself.
