@@ -55,7 +55,8 @@ def load_result(
     """
     if build is None:
         return read_result(directory)
-    from kttoolkit._problem import Request, trainer_for  # noqa: PLC0415
+    from kttoolkit._problem import Request  # noqa: PLC0415
+    from kttoolkit._reopen import trainer_for  # noqa: PLC0415
     from kttoolkit._study import (  # noqa: PLC0415
         check_same_means,
         fingerprints_of_training,

@@ -10,21 +10,18 @@ import numpy as np
 from keras_tuner import Objective
 
 from kttoolkit.builders import Builder
-from kttoolkit.cv import Fold, FoldData, Folds, as_folds, prepare, split_off_test
-from kttoolkit.data import CLASSIFICATION_TASKS, TrainingData, as_training_data
+from kttoolkit.cv import FoldData, Folds, as_folds, prepare, split_off_test
+from kttoolkit.data import TrainingData, as_training_data
 from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import (
     CrossValidationError,
     DataError,
     KttoolkitError,
     ObjectiveError,
-    ResultError,
     SearchSpaceError,
 )
-from kttoolkit.models import StudyTrainer
 from kttoolkit.plain import is_text, shown, visible
 from kttoolkit.probe import check_targets, default_objective, reported_metrics, task_of
-from kttoolkit.results import TuneResult
 from kttoolkit.scoring import numbers_of
 from kttoolkit.tuners import HyperParameters, with_direction
 
@@ -96,7 +93,7 @@ def pose(request: Request) -> Problem:
         ObjectiveError: if the objective is never reported.
     """
     hp = HyperParameters()
-    factory = _as_factory(request)
+    factory = as_factory(request)
     model = None
     task = request.task
     if isinstance(factory.hypermodel, Builder):
@@ -106,7 +103,7 @@ def pose(request: Request) -> Problem:
         factory.hypermodel.declare_hyperparameters(hp)
         model = factory.build_unchecked(hp)
         task = task_of(model) if task is None else task
-    data = _as_data(request, request.x, request.y, task)
+    data = as_data(request, request.x, request.y, task)
     if model is not None and task is None:
         check_targets(model, data)
     if not data.indexable:
@@ -121,7 +118,7 @@ def pose(request: Request) -> Problem:
     )
     part = _first_part(kept, folds, request.preprocessor, hp)
     if isinstance(factory.hypermodel, Builder):
-        factory = _bound(factory, part, request.epochs)
+        factory = bound(factory, part, request.epochs)
         model = factory.build_unchecked(hp)
     reported = _reported(factory, model, part.train)
     objective = _as_objective(
@@ -133,7 +130,18 @@ def pose(request: Request) -> Problem:
     )
 
 
-def _as_factory(request: Request) -> ModelFactory:
+def as_factory(request: Request) -> ModelFactory:
+    """Bring the build function of a request into the form that builds models.
+
+    Args:
+        request: what was asked.
+
+    Returns:
+        What builds its models.
+
+    Raises:
+        SearchSpaceError: if `build` is no build function and no `HyperModel`.
+    """
     options = request.tuner_options or {}
     build = request.build
     is_model = isinstance(build, keras.Model | type)
@@ -160,7 +168,18 @@ class _FunctionModel(keras_tuner.HyperModel):
         self.build = function
 
 
-def _as_data(request: Request, x: Any, y: Any, task: str | None) -> TrainingData:
+def as_data(request: Request, x: Any, y: Any, task: str | None) -> TrainingData:
+    """Check rows together with the weights and groups of a request.
+
+    Args:
+        request: what was asked.
+        x: its rows.
+        y: their targets.
+        task: what is predicted, or None to tell from y.
+
+    Returns:
+        The checked rows.
+    """
     return as_training_data(
         x,
         y,
@@ -214,7 +233,17 @@ def _first_part(
         ) from error
 
 
-def _bound(factory: ModelFactory, part: FoldData, epochs: int | None) -> ModelFactory:
+def bound(factory: ModelFactory, part: FoldData, epochs: int | None) -> ModelFactory:
+    """Tell a builder the shapes and classes that its models are for.
+
+    Args:
+        factory: whose hypermodel is a `Builder`.
+        part: preprocessed rows of one fold.
+        epochs: the most a trial trains, for schedules, or None.
+
+    Returns:
+        A factory of models for such rows.
+    """
     builder = factory.hypermodel.for_data(part.train, epochs=epochs)
     return ModelFactory(
         builder,
@@ -354,60 +383,3 @@ def _is_objective(part: Any) -> bool:
 def _has_own_step(model: Any) -> bool:
     module = type(model).train_step.__module__
     return not module.startswith("keras.")
-
-
-def trainer_for(
-    result: TuneResult,
-    request: Request,
-    fit_kwargs: Mapping[str, Any] | None,
-    callbacks: tuple[Any, ...],
-) -> StudyTrainer:
-    """Make what an opened result needs to make models.
-
-    Args:
-        result: from disk.
-        request: the build function, rows and preprocessor of the search.
-        fit_kwargs: other arguments of `fit`.
-        callbacks: that the search trained with.
-
-    Returns:
-        A trainer.
-
-    Raises:
-        ResultError: if the search had other rows.
-    """
-    study, preprocessor = result.study, request.preprocessor
-    factory = _as_factory(request)
-    size = {} if study.batch_size is None else {"batch_size": study.batch_size}
-    arguments = {**(fit_kwargs or {}), **size}
-    if request.x is None:
-        return StudyTrainer(
-            factory, None, None, preprocessor, arguments, callbacks=callbacks
-        )
-    task = "regression" if study.task == "regression" else None
-    if study.task in CLASSIFICATION_TASKS:
-        task = "classification"
-    rows = result.rows
-    data = _as_data(request, request.x, request.y, task)
-    if study.fingerprints.get("data") not in {None, data.fingerprint()}:
-        raise ResultError(
-            "x, y, sample_weight and groups must be those of the search, all rows in "
-            f"the same order, but {str(result.directory)!r} was made from others. "
-            "Leave them out to look at scores alone."
-        )
-    data, folds = data.take(rows), _opened_folds(result, rows)
-    if isinstance(factory.hypermodel, Builder):
-        hp = result.best_hyperparameters
-        # As the search did it: schedules and batches depend on the number of rows.
-        first = Fold(folds.splits[0].train, np.arange(1))
-        part = prepare(first, data, folds, preprocessor, hp)
-        factory = _bound(factory, part, study.max_epochs)
-    # Rows from outside that scored a hold-out were not kept.
-    known = folds if all(len(fold.test) for fold in folds) else None
-    return StudyTrainer(factory, data, known, preprocessor, arguments, rows, callbacks)
-
-
-def _opened_folds(result: TuneResult, rows: np.ndarray) -> Folds:
-    """Number the rows of a study's folds among those that its trials saw."""
-    pairs = (map(rows.searchsorted, pair) for pair in result.splits)
-    return Folds(tuple(Fold(*pair) for pair in pairs), result.study.cv)

@@ -29,6 +29,7 @@ from kttoolkit.exporting import (
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, check_names, completed
 from kttoolkit.locks import owned
+from kttoolkit.models._ensemble import averaged
 from kttoolkit.models._predictions import predict, prediction_frame
 from kttoolkit.plain import shown
 from kttoolkit.results import Study, TrialRecord, TuneResult, read_records
@@ -102,27 +103,10 @@ class StudyTrainer:
                 f"its own {self.preprocessor!r}. Use fit_best, or put the "
                 "preprocessing into the model (keras.layers.Normalization)."
             )
-        members, config = [], None
-        for fit in result.best_trial.fits:
-            member = self._fold_model(result, result.best_trial, fit.split)
-            member.name = f"split{fit.split}"
-            config = member.get_compile_config()
-            # Its state, saved inside another model, could not be read back.
-            member.compiled, member.optimizer = False, None
-            members.append(member)
-        inputs = keras.tree.map_structure(
-            lambda t: keras.Input(t.shape[1:], dtype=t.dtype), _inputs_of(members[0])
+        best = result.best_trial
+        return averaged(
+            {fit.split: self._fold_model(result, best, fit.split) for fit in best.fits}
         )
-        outputs = [member(inputs) for member in members]
-        mean = outputs[0]
-        if len(outputs) > 1:
-            mean = keras.tree.map_structure(
-                lambda *parts: keras.layers.Average()(list(parts)), *outputs
-            )
-        model = keras.Model(inputs, mean, name="ensemble")
-        if config:
-            model.compile_from_config(config)
-        return model
 
     def evaluate(
         self, result: TuneResult, x: Any, y: Any, model: str = "refit"
@@ -380,19 +364,6 @@ class StudyTrainer:
             )
         restore(model, path, sample, optimizer=False)
         return model
-
-
-def _inputs_of(model: keras.Model) -> Any:
-    # Models that are classes of the user's own have no such attribute.
-    inputs = getattr(model, "inputs", None)
-    if not inputs:
-        raise ResultError(
-            "An ensemble needs models with declared inputs, but "
-            f"{type(model).__name__} has none. Build it as keras.Model(inputs, "
-            "outputs), with inputs = keras.Input(shape=...)."
-        )
-    # A Sequential model that was never called has no `input`, but always one.
-    return getattr(model, "input", inputs[0] if len(inputs) == 1 else inputs)
 
 
 def _refit_seed(seed: int) -> int:
