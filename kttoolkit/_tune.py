@@ -106,7 +106,8 @@ def tune(
             the best setting, retrained, is scored on them once at the end.
         preprocessor: a scikit-learn transformer or pipeline, or a function
             `hp -> transformer`; fitted on each fold's training part only.
-        sample_weight: of shape (n_samples,).
+        sample_weight: of shape (n_samples,), or a dict or list of such, one for each
+            output of y.
         groups: of shape (n_samples,), for group splitters.
         task: "classification" or "regression", where neither loss nor y tell.
         timeout: seconds after which no further epoch is trained.

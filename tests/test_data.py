@@ -429,7 +429,7 @@ def test_no_y_is_no_task():
         ([[1], [1, 2], [1], [2]], "y must be an array"),
         ([1, 0, 1], r"same number of rows, but got x: 4, y: 3"),
         (np.zeros(3), "same number of rows, but got x: 4, y: 3"),
-        ({"a": [1, 0, 1, 0], "b": [1]}, "as many rows, but got a: 4, b: 1"),
+        ({"a": [1, 0, 1, 0], "b": [1]}, r"x: 4, y\['b'\]: 1"),
         ([1.0, np.nan, np.inf, 0], "1 NaN and 1 infinite values among 4"),
         ([[1.0], [np.nan], [0], [1]], "1 NaN and 0 infinite"),
         (["a", None, "b", "a"], "1 NaN and 0 infinite values among 4"),
@@ -473,12 +473,42 @@ def test_wrong_tasks_are_refused():
         ([1, 1, np.nan, 1], "sample_weight must be known and finite"),
         (list("abcd"), "sample_weight must be numbers"),
         ([1, 1], "x: 4, sample_weight: 2"),
-        ({"out": [1] * 4}, "sample_weight must hold a value"),
+        ({"out": [1] * 4}, r"one for each as y has, but got \['out'\] and y with one"),
     ],
 )
 def test_wrong_weights_are_refused(weights, message):
     with pytest.raises(DataError, match=message):
         as_training_data(X4, [0, 1, 0, 1], sample_weight=weights)
+
+
+TWO_OUTPUTS = {"dict": {"a": np.arange(4), "b": np.ones(4)}}
+TWO_OUTPUTS["list"] = list(TWO_OUTPUTS["dict"].values())
+
+
+@pytest.mark.parametrize("form", TWO_OUTPUTS)
+def test_each_output_may_have_its_weights(form):
+    y = TWO_OUTPUTS[form]
+    data = as_training_data(X4, y, sample_weight=y)
+    part = data.take(np.array([3, 1])).sample_weight
+    first = part["a"] if form == "dict" else part[0]
+    assert first.tolist() == [3, 1]
+    assert first.dtype == "float32"
+    other = as_training_data(X4, y, sample_weight=np.ones(4))
+    assert data.fingerprint() != other.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("form", "weights", "message"),
+    [
+        ("dict", {"a": [1] * 4}, r"got \['a'\] and y with the keys \['a', 'b'\]"),
+        ("list", [np.ones(4)], "got 1 and y with 2 outputs"),
+        ("dict", {"a": [1] * 4, "b": [1, -1, 1, 1]}, r"sample_weight\['b'\] must not"),
+        ("list", [np.ones(4), np.ones(3)], r"x: 4, sample_weight\[1\]: 3"),
+    ],
+)
+def test_wrong_weights_of_outputs_are_refused(form, weights, message):
+    with pytest.raises(DataError, match=message):
+        as_training_data(X4, TWO_OUTPUTS[form], sample_weight=weights)
 
 
 @pytest.mark.parametrize(

@@ -608,6 +608,44 @@ def test_the_file_knows_several_inputs_and_outputs(many, tmp_path):
     assert '"first": "mse"' in path.read_text("utf-8")
 
 
+@pytest.mark.parametrize("form", [dict, list])
+def test_the_file_weighs_rows_as_the_search_did(folder, tmp_path, form):
+    names = ["first", "second"]
+    x = {"one": X, "two": X[:, :2]}
+    y = dict(zip(names, (X[:, :1], X[:, 1:3]), strict=True))
+    weights = {name: np.linspace(n, 1, len(X)) for n, name in enumerate(names)}
+    build = several
+    if form is list:
+        y, weights = list(y.values()), list(weights.values())
+        build = several_in_a_row
+    result = searched(
+        folder, build, x, y, cv="kfold", objective="val_loss", sample_weight=weights
+    )
+    path = result.to_python(tmp_path / "best.py")
+    if form is dict:
+        np.savez(tmp_path / "rows.npz", **x, **y)
+        np.savez(tmp_path / "weights.npz", **weights)
+    else:
+        targets = {f"y{n}": part for n, part in enumerate(y)}
+        np.savez(tmp_path / "rows.npz", **x, **targets)
+        np.savez(tmp_path / "weights.npz", *weights)
+    command = [sys.executable, path, "rows.npz", "--weights", "weights.npz"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    got = keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0)
+    expected = result.fit_best().predict(x, verbose=0)
+    for mine, theirs in zip(
+        keras.tree.flatten(got), keras.tree.flatten(expected), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+
+
+def several_in_a_row(hp):
+    model = several(hp)
+    row = keras.Model(model.input, list(model.output.values()))
+    row.compile("sgd", ["mse", "mae"])
+    return row
+
+
 def adapted(hp):
     scale = L.Normalization()
     scale.adapt(X)

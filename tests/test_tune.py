@@ -241,24 +241,55 @@ def test_string_labels_are_decoded_and_test_rows_never_seen(tune, blobs):
     assert result.evaluate(blobs[0][:5], names[:5])["accuracy"] >= 0
 
 
-def test_frames_dictionaries_and_several_outputs(tune, blobs):
-    def build(hp):
-        left = keras.Input((3,), name="left")
-        right = keras.Input((1,), name="right")
-        joined = keras.layers.concatenate([left, right])
-        outputs = {
-            "a": keras.layers.Dense(1, name="a")(joined),
-            "b": keras.layers.Dense(1, hp.Choice("f", ["relu"]), name="b")(joined),
-        }
-        model = keras.Model({"left": left, "right": right}, outputs)
-        model.compile("adam", {"a": "mse", "b": "mse"})
-        return model
+def several_outputs(hp):
+    left = keras.Input((3,), name="left")
+    right = keras.Input((1,), name="right")
+    joined = keras.layers.concatenate([left, right])
+    outputs = {
+        "a": keras.layers.Dense(1, name="a")(joined),
+        "b": keras.layers.Dense(1, hp.Choice("f", ["relu"]), name="b")(joined),
+    }
+    model = keras.Model({"left": left, "right": right}, outputs)
+    model.compile("adam", {"a": "mse", "b": "mse"}, weighted_metrics={"a": ["mae"]})
+    return model
 
+
+def two_targets(blobs):
     x = {"left": blobs[0][:, :3], "right": pd.DataFrame(blobs[0][:, 3:])}
-    y = {"a": blobs[1], "b": blobs[0][:, 0]}
-    result = tune(build, x, y, max_trials=1, max_epochs=1)
+    return x, {"a": blobs[1], "b": blobs[0][:, 0]}
+
+
+def test_frames_dictionaries_and_several_outputs(tune, blobs):
+    result = tune(several_outputs, *two_targets(blobs), max_trials=1, max_epochs=1)
     assert result.study.objective == "val_loss"
     assert result.best_score > 0
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled", "stacked"])
+def test_each_output_may_weigh_rows_in_its_own_way(tune, blobs, engine):
+    x, y = two_targets(blobs)
+    weights = {"a": np.linspace(0, 1, 60), "b": np.linspace(2, 0, 60)}
+    given = {"sample_weight": weights, "max_trials": 1, "max_epochs": 2}
+    result = tune(several_outputs, x, y, engine=engine, **given)
+    (train, test), fit = result.splits[0], result.best_trial.fits[0]
+    keras.utils.set_random_seed(fit.seed)
+    rows = [
+        [{name: np.asarray(v)[part] for name, v in table.items()}
+         for table in (x, y, weights)]
+        for part in (train, test)
+    ]  # fmt: skip
+    inputs, targets, weights_ = rows[0]
+    expected = several_outputs(result.best_hyperparameters).fit(
+        inputs, targets, sample_weight=weights_, validation_data=tuple(rows[1]),
+        batch_size=result.study.batch_size, epochs=2, verbose=0,
+    )  # fmt: skip
+    assert list(fit.history) == list(expected.history)
+    for name, values in expected.history.items():
+        np.testing.assert_allclose(fit.history[name], values, rtol=1e-5)
+    opened = kttoolkit.load_result(
+        result.directory, build=several_outputs, x=x, y=y, sample_weight=weights
+    )
+    assert set(opened.fit_best().predict(x, verbose=0)) == {"a", "b"}
 
 
 def test_groups_stay_together(tune):

@@ -6,7 +6,7 @@ recognises its data.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,7 +56,8 @@ class TrainingData:
         labels: class number of every row, of shape (n_samples,), where the task
             has classes; folds are stratified by it.
         classes: the names that the class numbers stand for, in order.
-        sample_weight: of shape (n_samples,) or None.
+        sample_weight: of shape (n_samples,), a dict or list of such where y is one,
+            or None.
         groups: of shape (n_samples,) or None; rows of a group stay together.
         feature_names: column names of a table, else empty.
         indexable: whether rows can be taken, or x is a stream.
@@ -69,7 +70,7 @@ class TrainingData:
     task: Task = "other"
     labels: np.ndarray | None = None
     classes: tuple[Any, ...] = ()
-    sample_weight: np.ndarray | None = None
+    sample_weight: Any = None
     groups: np.ndarray | None = None
     feature_names: tuple[str, ...] = ()
     indexable: bool = True
@@ -149,7 +150,8 @@ def as_training_data(
             n_classes), strings or categories (encoded to 0 ... n_classes - 1),
             or a dict of arrays.
         task: "classification", "regression", or None to tell from y.
-        sample_weight: array of shape (n_samples,).
+        sample_weight: array of shape (n_samples,), for all outputs of y alike, or a
+            dict or list of such arrays, one for each output.
         groups: array of shape (n_samples,).
         preprocessed_later: whether a preprocessor will see x, so that text
             columns and missing values are its business.
@@ -195,7 +197,7 @@ def as_training_data(
         if like is None
         else as_targets_like(y, like.y, like.task, like.classes)
     )
-    sample_weight = _as_weights(sample_weight)
+    sample_weight = _as_weights(sample_weight, y)
     groups = _as_groups(groups)
     _check_lengths(n_samples, y=y, sample_weight=sample_weight, groups=groups)
     return TrainingData(
@@ -212,12 +214,23 @@ def as_training_data(
 
 
 def _check_lengths(n_samples: int, **parts: Any) -> None:
-    for name, part in parts.items():
-        if part is not None and n_rows(part) != n_samples:
+    for name, part in _named_arrays(parts):
+        if n_rows(part) != n_samples:
             raise DataError(
                 f"x and {name} must have the same number of rows, but got "
                 f"x: {n_samples}, {name}: {n_rows(part)}."
             )
+
+
+def _named_arrays(parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Go through arrays, alone or for several outputs, each with its name."""
+    for name, part in parts.items():
+        if isinstance(part, Mapping):
+            yield from ((f"{name}[{key!r}]", value) for key, value in part.items())
+        elif isinstance(part, list):
+            yield from ((f"{name}[{place}]", value) for place, value in enumerate(part))
+        elif part is not None:
+            yield name, part
 
 
 def _like(x: Any, like: TrainingData) -> Any:
@@ -245,16 +258,42 @@ def _like(x: Any, like: TrainingData) -> Any:
     return pd.DataFrame({column: coded.get(column, x[column]) for column in x})
 
 
-def _as_weights(values: Any) -> np.ndarray | None:
+def _as_weights(values: Any, y: Any) -> Any:
+    """Check weights: one a row, or one a row for each output of y."""
     if values is None:
         return None
-    weights = as_float32(as_known_array(values, "sample_weight"), "sample_weight")
+    if isinstance(values, Mapping):
+        if not isinstance(y, Mapping) or values.keys() != y.keys():
+            raise _other_outputs(sorted(map(str, values)), y)
+        return {k: _weights_of(v, f"sample_weight[{k!r}]") for k, v in values.items()}
+    if isinstance(y, list) and isinstance(values, list | tuple) and _are_rows(values):
+        if len(values) != len(y):
+            raise _other_outputs(len(values), y)
+        return [_weights_of(v, f"sample_weight[{i}]") for i, v in enumerate(values)]
+    return _weights_of(values, "sample_weight")
+
+
+def _weights_of(values: Any, what: str) -> np.ndarray:
+    weights = as_float32(as_known_array(values, what), what)
     if (weights < 0).any():
         raise DataError(
-            "sample_weight must not be negative, but got a minimum of "
-            f"{weights.min():g}."
+            f"{what} must not be negative, but got a minimum of {weights.min():g}."
         )
     return weights
+
+
+def _are_rows(values: Any) -> bool:
+    return bool(values) and all(getattr(part, "ndim", 0) for part in values)
+
+
+def _other_outputs(got: Any, y: Any) -> DataError:
+    kind = f"the keys {sorted(map(str, y))}" if isinstance(y, Mapping) else ""
+    kind = kind or (f"{len(y)} outputs" if isinstance(y, list) else "one output")
+    return DataError(
+        "sample_weight must be one array for all outputs, or have one for each as y "
+        f"has, but got {got} and y with {kind}. Weigh an output of no concern by 1 "
+        "(np.ones)."
+    )
 
 
 def _as_groups(values: Any) -> np.ndarray | None:

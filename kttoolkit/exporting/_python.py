@@ -21,6 +21,7 @@ from kttoolkit.exporting._rows_code import (
     inputs_code,
     reading_code,
     targets_code,
+    weights_code,
 )
 from kttoolkit.exporting._sklearn import TransformerWriter
 from kttoolkit.files import written_whole
@@ -258,7 +259,7 @@ def _train(recipe: Recipe) -> list[str]:
     parameters = "x, y, sample_weight" if has_weights else "x, y"
     said = recipe.fit_code()
     if has_weights:
-        said = {"sample_weight": "np.asarray(sample_weight)", **said}
+        said = {"sample_weight": weights_code(data)[0], **said}
     prepared, outcome = [], "model"
     if recipe.preprocessor is not None:
         outcome = "model, preprocessor"
@@ -290,7 +291,8 @@ def _main(recipe: Recipe) -> list[str]:
     saved = ['    model.save("model.keras")']
     if recipe.preprocessor is not None:
         saved.append('    joblib.dump(preprocessor, "preprocessor.joblib")')
-    weights = ["    weights = np.load(options.weights)"] if has_weights else []
+    _, loaded, form = weights_code(recipe.data)
+    weights = [f"    weights = {loaded}"] if has_weights else []
     return [
         "def main():",
         '    """Train on the rows of a file and save the model."""',
@@ -299,7 +301,7 @@ def _main(recipe: Recipe) -> list[str]:
         '    parser.add_argument("--target", help="column of a CSV file to predict")',
         *(
             [
-                '    parser.add_argument("--weights", required=True, help="NPY file")',
+                f'    parser.add_argument("--weights", required=True, help="{form}")',
             ]
             if has_weights
             else []

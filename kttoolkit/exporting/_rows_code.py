@@ -146,6 +146,31 @@ def reading_code(data: TrainingData) -> list[str]:
     ]
 
 
+def weights_code(data: TrainingData) -> tuple[str, str, str]:
+    """Write how the weights of rows are given to `fit`, and read from a file.
+
+    Args:
+        data: the rows of the search.
+
+    Returns:
+        An expression of `sample_weight`, one of `options.weights`, and what the
+        file is.
+    """
+    if isinstance(data.sample_weight, Mapping):
+        return (
+            "{name: np.asarray(part) for name, part in sample_weight.items()}",
+            "dict(np.load(options.weights))",
+            "NPZ file with an array for each output",
+        )
+    if isinstance(data.sample_weight, list):
+        return (
+            "[np.asarray(part) for part in sample_weight]",
+            "list(np.load(options.weights).values())",
+            "NPZ file with an array for each output, in order",
+        )
+    return "np.asarray(sample_weight)", "np.load(options.weights)", "NPY file"
+
+
 def fit_targets(data: TrainingData) -> str:
     """Write the target that a supervised preprocessor is fitted to.
 

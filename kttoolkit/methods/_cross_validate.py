@@ -60,7 +60,8 @@ def cross_validate(
         batch_size: rows a step; Keras's 32 if left out.
         callbacks: Keras callbacks, copied for each fold.
         preprocessor: as in `kttoolkit.tune`.
-        sample_weight: of shape (n_samples,).
+        sample_weight: of shape (n_samples,), or a dict or list of such, one for each
+            output of y.
         groups: of shape (n_samples,), for group splitters.
         task: "classification" or "regression", where neither loss nor y tell.
         seed: fixes folds, weights, shuffles and dropout.
