@@ -319,6 +319,30 @@ def test_callbacks(callbacks):
     )
 
 
+class Stopping(C.Callback):
+    """Stops before an epoch, which Keras sees after the first batches of it."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.when = when
+
+    def on_train_begin(self, logs=None):
+        self.model.stop_training = self.when == "train"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.stop_training |= self.when == epoch
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("when", ["train", 1])
+def test_a_training_stopped_before_an_epoch_ends_after_its_first_batch(when, jit):
+    build = dense(steps_per_execution=1 if jit else 2, jit_compile=jit)
+    _, fast, _ = assert_same(
+        build, arguments(epochs=5), fresh_callbacks=lambda: [Stopping(when)]
+    )
+    assert len(fast.history.epoch) == (1 if when == "train" else 2)
+
+
 def test_files_that_callbacks_write(tmp_path):
     folders = iter("abc")
 

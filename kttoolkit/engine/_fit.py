@@ -158,7 +158,7 @@ class _Training:
         for epoch in epochs:
             if epoch != epochs[0]:
                 self.callbacks.on_epoch_begin(epoch)
-            train = program.train(seat, self.rows, next(orders))
+            train = program.train(seat, self.rows, self._until_stopped(next(orders)))
             if self.validation is None or not self._is_scored(epoch):
                 logs = dict((yield train))
             else:
@@ -171,6 +171,12 @@ class _Training:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         self.callbacks.on_train_end(logs=logs)
         return model.history
+
+    def _until_stopped(self, order: np.ndarray) -> np.ndarray:
+        """Take what `model.fit` does before it sees that it was stopped."""
+        if not self.model.stop_training:
+            return order
+        return order[: self.rows.batch_size * self.model.steps_per_execution]
 
     def _train_and_score(self, train: Job, test: Job) -> Steps[dict[str, Any]]:
         if self._watches_scoring:
