@@ -1,7 +1,6 @@
 """The tuner of `tune`: chosen, its options held to their rules, made."""
 
 import contextlib
-import difflib
 import io
 from collections.abc import Mapping, Set
 from typing import Any
@@ -16,7 +15,7 @@ from kttoolkit.options import (
     checked,
     checked_together,
 )
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 from kttoolkit.tuners import TUNERS, FoldTuner, ManualSearch, get
 
 
@@ -111,8 +110,7 @@ def _check_options(
 ) -> None:
     for name in options:
         if name not in takes:
-            close = difflib.get_close_matches(name, sorted(takes | known), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = meant(name, sorted(takes | known))
             raise SearchError(
                 f"Arguments must be those of tune or of {tuner.__name__}, but got "
                 f"{name}={shown(options[name])}.{hint}"

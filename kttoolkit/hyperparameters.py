@@ -4,7 +4,6 @@ With `kttoolkit.tuners._compat`, this is the module that knows Keras Tuner's pri
 members, and it was checked on the same version.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from keras_tuner.src import protos
 from keras_tuner.src.engine.hyperparameters import hp_types
 
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 
 GRID_POINTS = 10
 
@@ -222,9 +221,8 @@ def check_names(setting: Mapping[str, Any], known: Iterable[str], what: str) -> 
     names = sorted(set(known))
     for name in setting:
         if name not in names:
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise SearchSpaceError(
                 "A setting may name only hyperparameters that the build function asks "
-                f"for, but {what} names {shown(name)}; known are {names}.{hint}"
+                f"for, but {what} names {shown(name)}; known are {names}."
+                f"{meant(name, names)}"
             )

@@ -1,7 +1,8 @@
 """Plain data and text of others: held against rules, and made fit to be shown."""
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Check = Callable[[Any], bool]
@@ -49,6 +50,28 @@ def visible_lines(text: str) -> str:
         As many lines.
     """
     return "\n".join(map(visible, text.split("\n")))
+
+
+def meant(name: Any, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like one that is not.
+
+    Args:
+        name: that was given.
+        known: all there are.
+
+    Returns:
+        A sentence to put behind another one, or nothing.
+
+    Example:
+        >>> meant("Hyperbnad", ["hyperband", "random"])
+        " Did you mean 'hyperband'?"
+    """
+    given = str(name)
+    for word in (given, given.lower()):
+        close = difflib.get_close_matches(word, list(known), 1)
+        if close:
+            return f" Did you mean {close[0]!r}?"
+    return ""
 
 
 def counted(number: int, noun: str) -> str:

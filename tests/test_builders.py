@@ -483,15 +483,98 @@ def test_wrong_names_are_refused_at_once(make, bad, message):
         make(**bad)
 
 
+WRONG_VALUES = [
+    (builders.mlp, "learning_rate", [0, -1, "fast", np.inf, None], "learning_rate"),
+    (builders.mlp, "betas", [0.9, (0.9,), "ab", None], "betas must be a pair"),
+    (builders.mlp, "betas", [(0.9, 1.5)], r"0 <= betas\[1\] < 1 .* 1.5"),
+    (builders.mlp, "epsilon", [0, -1], "epsilon > 0 must hold"),
+    (builders.mlp, "weight_decay", [-1], "weight_decay >= 0 must hold, but got -1"),
+    (builders.mlp, "clipnorm", [0, -2], "clipnorm > 0 must hold"),
+    (builders.mlp, "optimizer", ["adamm"], "but got 'adamm'. Did you mean 'adam'"),
+    (builders.mlp, "schedule", ["cosin", 1], "schedule must be one of"),
+    (builders.mlp, "batch_size", [0, "big", 1.5, None], "batch_size must be a whole"),
+    (builders.mlp, "epochs", [0], "epochs must be a whole number >= 1, but got 0"),
+    (builders.mlp, "early_stopping", [0, True, "x"], "early_stopping must be a whole"),
+    (builders.mlp, "class_weight", ["even", 2], "class_weight must be one of"),
+    (builders.mlp, "loss", ["mxe", 3], "loss must be a name"),
+    (builders.mlp, "units", [0, "x", 8.5], "units must be a whole number >= 1"),
+    (builders.mlp, "units", [[8, 0]], r"units\[1\] must be a whole number >= 1"),
+    (builders.mlp, "widths", ["fat"], "widths must be one of"),
+    (builders.mlp, "depth", [-1, 2.5], "depth must be a whole number >= 0"),
+    (builders.mlp, "activation", ["rellu", 3], "activation must be one that Keras"),
+    (builders.mlp, "initializer", ["heh"], "initializer must be one that Keras knows"),
+    (builders.mlp, "regularizer", ["l3", 0.1], "regularizer must be one that Keras"),
+    (builders.mlp, "constraint", ["max"], "constraint must be one that Keras knows"),
+    (builders.mlp, "dropout", [1, -0.1], "0 <= dropout < 1 must hold"),
+    (builders.mlp, "batch_norm", ["yes", 1], "batch_norm must be True or False"),
+    (builders.cnn, "filters", [0], "filters must be a whole number >= 1, but got 0"),
+    (builders.cnn, "kernel_size", [0, "3"], "kernel_size must be a whole number"),
+    (builders.cnn, "pooling", ["maximum"], "pooling must be one of.*'maximum'"),
+    (builders.cnn, "global_pooling", ["mean"], "global_pooling must be one of.*'mean'"),
+    (builders.cnn, "image_size", [0, "x"], "image_size must be a whole number >= 1"),
+    (builders.cnn, "augmentation", ["flip", 3], "augmentation must be a list of Keras"),
+    (builders.tabular, "embedding", [0], "embedding must be a whole number >= 1"),
+    (builders.sequence, "cell", ["rnn"], "cell must be one of.*'rnn'"),
+    (builders.sequence, "bidirectional", ["no"], "bidirectional must be True or"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "message"),
+    [(make, name, v, text) for make, name, vs, text in WRONG_VALUES for v in vs],
+)
+def test_wrong_values_are_refused_at_once(make, name, value, message):
+    with pytest.raises(SearchSpaceError, match=message):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_hyperparameter_has_a_rule_for_what_it_may_be_fixed_to(family):
+    levels = FAMILIES[family]().levels.values()
+    for name in (name for names in levels for name in names):
+        with pytest.raises(SearchSpaceError, match=rf"\b{name}\b.*got <object"):
+            FAMILIES[family](**{name: object()})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"momentum": 0.9}, r"\['sgd'\], but got momentum=0.9 with optimizer='adam'"),
+        ({"nesterov": True}, "nesterov belongs .* got nesterov=True"),
+        ({"tune": ["momentum"]}, r"got tune=\['momentum'\] with optimizer='adam'"),
+        ({"tune": ["betas"], "optimizer": "rmsprop"}, "betas belongs .*'rmsprop'"),
+        ({"betas": (0.9, 0.99), "optimizer": "sgd"}, "Pass optimizer='adam' as well"),
+        ({"epsilon": 1e-6, "optimizer": "sgd"}, "epsilon belongs to the optimizers"),
+    ],
+)
+def test_what_the_optimizer_has_no_use_for_is_refused(given, message):
+    with pytest.raises(SearchSpaceError, match=message):
+        builders.mlp(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"momentum": 0.5, "optimizer": "sgd"},
+        {"momentum": 0.5, "tune": ["optimizer"]},
+        {"tune": "standard", "betas": (0.9, 0.99)},
+        {"tune": "standard", "optimizer": "sgd", "nesterov": True},
+        {"tune": "standard", "optimizer": "rmsprop"},
+        {"regularizer": "none", "constraint": "none", "clipnorm": None},
+        {"units": np.int64(8), "dropout": np.float32(0.5), "class_weight": None},
+    ],
+)
+def test_what_belongs_to_the_optimizer_may_be_fixed(given):
+    assert built(builders.mlp(**given), Shapes((4,), 1, "binary")).compiled
+
+
 BUILD_REFUSED = [
     (builders.mlp(max_units=100, tune=["units"]), (4,), "miss 100"),
     (builders.mlp(units=[8, 8], tune=["depth"]), (4,), r"units=\[8, 8\] while"),
-    (builders.mlp(optimizer="adamm"), (4,), "got 'adamm'"),
     (builders.cnn(), (4,), r"rows of shape \(4,\)"),
     (builders.cnn(depth=4), (8, 8), "8 pixels and 4 poolings. Take a smaller"),
     (builders.cnn(depth=4, image_size=8), (32, 32), "8 pixels and 4 poolings"),
     (builders.cnn(depth=3, tune=["image_size"]), (4, 4), "poolings=3.*max_value=4"),
-    (builders.sequence(cell="rnn"), (4, 2), "cell must be one of.*'rnn'"),
     (builders.sequence(), (4, 2, 2), r"rows of shape \(4, 2, 2\)"),
     (builders.tabular(), (4, 2), r"rows of shape \(4, 2\)"),
     (builders.tabular(categorical={9: 2}), (4,), "0 <= column < 4 .* got 9"),

@@ -1,6 +1,5 @@
 """Which hyperparameters a builder searches, and how it asks for one."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 
 Levels = Mapping[str, tuple[str, ...]]
 LEVELS = ("essential", "standard", "wide", "all")
@@ -101,8 +100,7 @@ def tuned_names(
 def _check_name(name: str, known: Sequence[str], given: str) -> None:
     if name in known:
         return
-    close = difflib.get_close_matches(str(name), known, 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = meant(name, known)
     names = sorted(set(known) - set(LEVELS))
     levels = f", levels of tune= are {list(LEVELS)}" if len(names) < len(known) else ""
     raise SearchSpaceError(

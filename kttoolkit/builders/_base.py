@@ -14,6 +14,7 @@ import numpy as np
 from kttoolkit import space
 from kttoolkit.builders._ask import Ask, Levels, tuned_names
 from kttoolkit.builders._compile import make_optimizer, output_activation
+from kttoolkit.builders._fixed import check_owners, checked_values
 from kttoolkit.data import Task, TrainingData, as_training_data
 from kttoolkit.exceptions import SearchSpaceError
 from kttoolkit.plain import shown
@@ -87,7 +88,8 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             )
         self.task = task
         self.tuned = tuned_names(tune, self.levels, fixed)
-        self.fixed = dict(fixed)
+        self.fixed = checked_values(fixed)
+        check_owners(self.tuned, self.fixed)
         self.options = options
         super().__init__(name=self.family)
 

@@ -9,12 +9,11 @@ import keras_tuner
 from kttoolkit import space
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
 from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._fixed import CELLS
 from kttoolkit.builders._mlp import MLP
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import one_of, shown
 
-CELLS = ("lstm", "gru", "conv1d")
 _TIMES_SHORTER = 2
 
 
@@ -158,7 +157,7 @@ class SequenceNetwork(Builder):
         if cell == "conv1d":
             return _convolutions(style, x, depth, units)
         for layer in range(depth):
-            recurrent = _RECURRENT[_known_cell(cell)](
+            recurrent = _RECURRENT[cell](
                 units,
                 dropout=style.dropout,
                 return_sequences=layer < depth - 1,
@@ -191,12 +190,6 @@ _RECURRENT = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
 def _cell(hp: keras_tuner.HyperParameters) -> str:
     return space.choice(hp, name="cell", values=CELLS)
-
-
-def _known_cell(cell: str) -> str:
-    if not one_of(*_RECURRENT)(cell):
-        raise SearchSpaceError(f"cell must be one of {CELLS}, but got {shown(cell)}.")
-    return cell
 
 
 def _bidirectional(hp: keras_tuner.HyperParameters) -> bool:

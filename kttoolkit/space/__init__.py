@@ -15,6 +15,8 @@ from kttoolkit.space._dense import (
     widths,
 )
 from kttoolkit.space._images import (
+    GLOBAL_POOLINGS,
+    POOLINGS,
     augmentation,
     filters,
     global_pooling,
@@ -40,7 +42,7 @@ from kttoolkit.space._scales import (
     log_float,
     one_minus_log,
 )
-from kttoolkit.space._schedule import learning_rate_schedule
+from kttoolkit.space._schedule import SCHEDULES, learning_rate_schedule
 from kttoolkit.space._training import (
     CLASS_WEIGHTS,
     batch_size,
@@ -52,7 +54,10 @@ from kttoolkit.space._weights import constraint, initializer, regularizer
 
 __all__ = [
     "CLASS_WEIGHTS",
+    "GLOBAL_POOLINGS",
     "OPTIMIZERS",
+    "POOLINGS",
+    "SCHEDULES",
     "SHAPES",
     "SparseLoss",
     "activation",

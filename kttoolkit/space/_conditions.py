@@ -1,14 +1,13 @@
 """Kinds, and conditional scopes for what belongs to some kinds alone."""
 
 import contextlib
-import difflib
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import keras_tuner
 
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import one_of, shown
+from kttoolkit.plain import meant, one_of, shown
 from kttoolkit.space._scales import choice
 
 
@@ -102,9 +101,7 @@ def check_kinds(name: str, kinds: Sequence[str], known: Collection[str]) -> None
         )
     for kind in kinds:
         if not one_of(*known)(kind):
-            close = difflib.get_close_matches(str(kind), sorted(known), 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
             raise SearchSpaceError(
                 f"The kinds of {name} must be of {sorted(known)}, but got "
-                f"{shown(kind)}.{hint}"
+                f"{shown(kind)}.{meant(kind, sorted(known))}"
             )

@@ -1,12 +1,11 @@
 """Trackers by name."""
 
-import difflib
 import inspect
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from kttoolkit.exceptions import SearchError
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 from kttoolkit.trackers._base import Tracker
 from kttoolkit.trackers._csv import CSVTracker
 from kttoolkit.trackers._mlflow import MLflowTracker
@@ -61,8 +60,7 @@ def _as_tracker(one: Any) -> Tracker:
     if inspect.isclass(one) and issubclass(one, Tracker):
         hint = f" Pass an object: {one.__name__}()."
     elif isinstance(one, str):
-        close = difflib.get_close_matches(one.lower(), TRACKERS, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = meant(one, TRACKERS)
     raise SearchError(
         f"A tracker must be one of {sorted(TRACKERS)} or a kttoolkit.trackers.Tracker, "
         f"but got {shown(one)}.{hint}"

@@ -1,13 +1,12 @@
 """Keras Tuner's tuners, scored by cross-validation."""
 
-import difflib
 from typing import Any
 
 import keras_tuner
 
 from kttoolkit.exceptions import SearchError
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 from kttoolkit.tuners._base import FoldTuner
 from kttoolkit.tuners._bayesian import BayesianOptimization, BayesianOptimizationOracle
 from kttoolkit.tuners._coarse_to_fine import CoarseToFine, CoarseToFineOracle
@@ -78,10 +77,9 @@ def get(tuner: Any) -> type[FoldTuner]:
     if isinstance(tuner, str):
         if tuner in TUNERS:
             return TUNERS[tuner]
-        close = difflib.get_close_matches(tuner, TUNERS, 1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
         raise SearchError(
-            f"tuner must be one of {list(TUNERS)}, but got {shown(tuner)}.{hint}"
+            f"tuner must be one of {list(TUNERS)}, but got {shown(tuner)}."
+            f"{meant(tuner, TUNERS)}"
         )
     if isinstance(tuner, type) and issubclass(tuner, FoldTuner):
         return tuner

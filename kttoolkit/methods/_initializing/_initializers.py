@@ -1,6 +1,5 @@
 """Initializers by name, as objects or as functions, checked."""
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import keras
 
 from kttoolkit.exceptions import SearchSpaceError
-from kttoolkit.plain import shown
+from kttoolkit.plain import meant, shown
 
 Initializers = Sequence[Any] | Mapping[str, Any]
 
@@ -70,11 +69,9 @@ def _as_initializer(value: Any, name: Any = None) -> Any:
     if callable(initializer):
         return initializer
     theirs = str(value).lower().replace("xavier", "glorot").replace("kaiming", "he")
-    close = difflib.get_close_matches(theirs, _KNOWN, 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     raise SearchSpaceError(
         f"Initializers must be known to Keras, of {_KNOWN}, or be functions of "
-        f"shape and dtype, but got {shown(value)}.{hint}"
+        f"shape and dtype, but got {shown(value)}.{meant(theirs, _KNOWN)}"
     )
 
 
