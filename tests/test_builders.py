@@ -662,6 +662,16 @@ def test_networks_for_tables_warn_of_large_numbers(builder, x, message):
         builder.for_data(x, [0, 1, 0])
 
 
+@pytest.mark.parametrize(
+    "builder", [builders.cnn(), builders.residual_cnn(), builders.sequence()]
+)
+def test_networks_that_scale_whole_numbers_warn_of_large_floats(builder):
+    x = np.full((3, 8, 8), 200)
+    builder.for_data(x, [0, 1, 0])
+    with pytest.warns(UserWarning, match=r"x has numbers around 200 .*pixels by 255"):
+        builder.for_data(x.astype(float), [0, 1, 0])
+
+
 def test_numbers_of_usual_size_are_no_cause_to_warn():
     """Iris and pixels up to 16 learn as well as they are; `tabular` scales itself."""
     for builder, x in (

@@ -35,7 +35,8 @@ def cnn(
 
     Each of `depth` blocks is a convolution, an activation and a pooling that halves
     the image while the filters double; a global pooling and the last layer follow.
-    Images of whole numbers (0 to 255) are divided by 255. Augmentation is active in
+    Images of whole numbers (0 to 255) are divided by 255; a warning tells where others
+    are as large. Augmentation is active in
     training only.
 
     Args:
@@ -107,6 +108,7 @@ class CNN(Builder):
     """Blocks of a convolution and a pooling; see `cnn`."""
 
     family: ClassVar[str] = "cnn"
+    wants_scaled: ClassVar[str] = "f"
     levels: ClassVar[Levels] = _LEVELS
     example: ClassVar[Shapes] = Shapes((28, 28), 10, "multiclass", n_samples=4096)
 
@@ -137,6 +139,7 @@ class ResidualCNN(Builder):
     """Stages of two convolutions and a shortcut; see `residual_cnn`."""
 
     family: ClassVar[str] = "residual_cnn"
+    wants_scaled: ClassVar[str] = "f"
     levels: ClassVar[Levels] = {
         **_LEVELS, "wide": tuple(n for n in _LEVELS["wide"] if n != "pooling"),
     }  # fmt: skip

@@ -93,7 +93,7 @@ class MLP(Builder):
     """Dense layers; see `mlp`."""
 
     family: ClassVar[str] = "mlp"
-    wants_scaled: ClassVar[bool] = True
+    wants_scaled: ClassVar[str] = "fiu"
     levels: ClassVar[Levels] = {
         "essential": ("learning_rate",),
         "standard": ("momentum", "betas", "units", "batch_size"),
@@ -118,7 +118,7 @@ class Linear(Builder):
     """The last layer alone; see `linear`."""
 
     family: ClassVar[str] = "linear"
-    wants_scaled: ClassVar[bool] = True
+    wants_scaled: ClassVar[str] = "fiu"
     regularizes_head: ClassVar[bool] = True
     levels: ClassVar[Levels] = {
         "essential": ("learning_rate",),

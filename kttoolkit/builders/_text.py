@@ -135,6 +135,7 @@ class SequenceNetwork(Builder):
     """Layers that read a sequence; see `sequence`."""
 
     family: ClassVar[str] = "sequence"
+    wants_scaled: ClassVar[str] = "f"
     levels: ClassVar[Levels] = {
         "essential": ("learning_rate",),
         "standard": ("momentum", "betas", "units", "batch_size"),
