@@ -213,7 +213,9 @@ def _set_aside(
 ) -> tuple[np.ndarray, TrainingData, TrainingData | None]:
     if request.test_size is None:
         return np.arange(data.n_samples), data, None
-    rows, test_rows = split_off_test(data, request.test_size, seed=request.seed)
+    rows, test_rows = split_off_test(
+        data, request.test_size, seed=request.seed, cv=request.cv
+    )
     return rows, data.take(rows), data.take(test_rows)
 
 

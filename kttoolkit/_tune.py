@@ -102,8 +102,9 @@ def tune(
         validation_data: for `cv=None`, rows to score on.
         validation_split: for `cv=None`, the fraction of the rows, the last ones,
             to score on; 0.2 by default.
-        test_size: fraction (or number) of the rows to set aside before the search;
-            the best setting, retrained, is scored on them once at the end.
+        test_size: fraction (or number) of the rows to set aside before the search, the
+            last ones if `cv` is a `TimeSeriesSplit`; the best setting, retrained, is
+            scored on them once at the end.
         preprocessor: a scikit-learn transformer or pipeline, or a function
             `hp -> transformer`; fitted on each fold's training part only.
         sample_weight: of shape (n_samples,), or a dict or list of such, one for each

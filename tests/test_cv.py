@@ -402,6 +402,22 @@ def test_groups_stay_whole(grouped):
     assert (len(kept), len(test)) == (9, 3)
 
 
+@pytest.mark.parametrize("gap", [0, 2])
+def test_test_rows_in_time_come_last(classified, gap):
+    splitter = TimeSeriesSplit(2, gap=gap)
+    kept, test = split_off_test(classified, 0.25, seed=0, cv=splitter)
+    assert kept.tolist() == list(range(9 - gap))
+    assert test.tolist() == [9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    "cv", [[(np.arange(6), np.arange(6, 12))], PredefinedSplit([0, 1] * 6)]
+)
+def test_folds_that_number_all_rows_leave_none_to_test(classified, cv):
+    with pytest.raises(CrossValidationError, match=r"cv numbers all rows.*x_test"):
+        split_off_test(classified, 0.25, seed=0, cv=cv)
+
+
 @pytest.mark.parametrize("size", [0.0, 1.0, -1, 12, 50, 0.01, "half"])
 def test_test_rows_that_leave_a_side_empty_are_refused(size, classified):
     with pytest.raises(CrossValidationError, match="test_size must leave rows of"):

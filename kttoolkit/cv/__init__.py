@@ -4,8 +4,9 @@ Every scikit-learn splitter, a number, a name, or an iterable of index pairs
 becomes `Folds`: frozen, the same for every trial.
 """
 
-from kttoolkit.cv._folds import Fold, Folds, as_folds, split_off_test
+from kttoolkit.cv._folds import Fold, Folds, as_folds
 from kttoolkit.cv._preprocessing import FoldData, as_dense, as_transformer, prepare
+from kttoolkit.cv._test_rows import split_off_test
 
 __all__ = [
     "Fold",

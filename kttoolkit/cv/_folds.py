@@ -15,7 +15,6 @@ from sklearn.model_selection import (
     RepeatedStratifiedKFold,
     StratifiedGroupKFold,
     StratifiedKFold,
-    train_test_split,
 )
 
 from kttoolkit.data import TrainingData
@@ -130,49 +129,6 @@ def as_folds(
     _check_rows(splits, data.n_samples)
     _warn_of_missing_classes(splits, data)
     return Folds(splits, description)
-
-
-def split_off_test(
-    data: TrainingData, test_size: float, *, seed: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Set rows aside that no trial will ever see.
-
-    Args:
-        data: all rows.
-        test_size: fraction of the rows, between 0 and 1, or their number; of the
-            groups where groups are given.
-        seed: fixes which rows.
-
-    Returns:
-        Sorted row numbers of shape (n_development,) and (n_test,), stratified by
-        class for classification, and by group where groups are given (whole
-        groups go to either side).
-
-    Raises:
-        CrossValidationError: if it is no number, or leaves a side empty.
-    """
-    if not _is_real(test_size) or isinstance(test_size, bool):
-        raise CrossValidationError(
-            "test_size must leave rows of every class on both sides, as a share or a "
-            f"number of rows, but got {shown(test_size)}."
-        )
-    rows = np.arange(data.n_samples)
-    units = rows if data.groups is None else np.unique(data.groups)
-    stratify = data.labels if data.groups is None else None
-    try:
-        kept, test = train_test_split(
-            units, test_size=test_size, random_state=seed, stratify=stratify
-        )
-    except ValueError as error:
-        raise CrossValidationError(
-            f"test_size must leave rows of every class on both sides, but got "
-            f"test_size={shown(test_size)} for {data.n_samples} rows: "
-            f"{visible(str(error))}"
-        ) from error
-    if data.groups is not None:
-        kept = rows[np.isin(data.groups, kept)]
-        test = rows[np.isin(data.groups, test)]
-    return np.sort(kept), np.sort(test)
 
 
 def _holdout(
