@@ -22,7 +22,7 @@ from kttoolkit.exporting._folder import (
 )
 from kttoolkit.exporting._logits import squashed
 from kttoolkit.exporting._rows import RowForm
-from kttoolkit.plain import shown, visible
+from kttoolkit.plain import counted, shown, visible
 
 
 @dataclass(frozen=True, repr=False)
@@ -140,10 +140,10 @@ class ServedModel:
         if self.rows.classes:
             parts.append(f"classes {shown(list(self.rows.classes)[:10])}")
         if self.rows.feature_names:
-            parts.append(f"{len(self.rows.feature_names)} columns")
+            parts.append(counted(len(self.rows.feature_names), "column"))
         if self.preprocessor is not None:
             parts.append(type(self.preprocessor).__name__)
-        parts.append(f"{self.model.count_params():,} parameters")
+        parts.append(counted(self.model.count_params(), "parameter"))
         return f"<ServedModel {', '.join(parts)}>"
 
 

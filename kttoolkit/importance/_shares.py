@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.plain import shown, visible, visible_lines
+from kttoolkit.plain import counted, shown, visible, visible_lines
 from kttoolkit.ranges import Range
 from kttoolkit.results import (
     TrialRecord,
@@ -52,8 +52,9 @@ class Importance:
 
     def __repr__(self) -> str:
         table = visible_lines(self.frame.to_string(index=False, float_format="%.3f"))
-        return f"<Importance ({self.method}, {self.n_trials} trials)\n{table}" + (
-            f"\n{visible(self.note)}>" if self.note else ">"
+        return (
+            f"<Importance ({self.method}, {counted(self.n_trials, 'trial')})\n{table}"
+            + (f"\n{visible(self.note)}>" if self.note else ">")
         )
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.importance import Importance, Method, importance
+from kttoolkit.plain import counted
 from kttoolkit.plots._style import BLUE, GREY, axes_or_new, shortened
 from kttoolkit.results import TuneResult
 
@@ -65,7 +66,7 @@ def plot_importance(
     )  # fmt: skip
     ax.set_xlim(0, min(1.0, 1.05 * float((frame["importance"] + frame["std"]).max())))
     label = f"share of importance ({found.method.replace('_', '-')}"
-    label += f", {found.n_trials} trials)"
+    label += f", {counted(found.n_trials, 'trial')})"
     note = "\n".join(textwrap.wrap(found.note.replace("$", r"\$"), _NOTE_WIDTH))
     ax.set_xlabel(f"{label}\n{note}" if note else label)
     ax.tick_params(axis="y", length=0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import counted
 from kttoolkit.ranges._range import Range, ranges_of
 
 # A best value this close to a bound, as a share of the range, lies at the edge.
@@ -74,7 +75,7 @@ def narrowed(
     if not scored:
         raise SearchSpaceError(
             "A space is narrowed around its best trials, but none has completed with a "
-            f"finite score, of {len(trials)} trials."
+            f"finite score, of {counted(len(trials), 'trial')}."
         )
     ordered = sorted(scored, key=lambda trial: trial.score)
     n_kept = min(max(math.ceil(keep * len(ordered)), _FEWEST_KEPT), len(ordered))

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kttoolkit.exceptions import ResultError
 from kttoolkit.files import written_whole
 from kttoolkit.importance import Importance, importance, interactions
-from kttoolkit.plain import visible_lines
+from kttoolkit.plain import counted, visible_lines
 from kttoolkit.report._advice import advice
 from kttoolkit.report._pictures import pictures
 from kttoolkit.report._tables import (
@@ -168,7 +168,7 @@ def _predictions(
 def _lead(result: TuneResult) -> str:
     study = result.study
     task = _TASKS.get(study.task, study.task).format(n=len(study.classes))
-    rows = f" on {study.n_samples:,} rows" if study.n_samples else ""
+    rows = f" on {counted(study.n_samples, 'row')}" if study.n_samples else ""
     return f"{study.tuner}, {task}{rows}, {study.cv}"
 
 
@@ -179,11 +179,12 @@ def _figures(result: TuneResult) -> list[tuple[str, str, str]]:
     figures = []
     if counts["completed"]:
         best = result.best_trial
-        spread = f"± {best.std:.4g}, {len(best.fits)} trainings" if best.fits else ""
+        spread = counted(len(best.fits), "training") if best.fits else ""
+        spread = f"± {best.std:.4g}, {spread}" if len(best.fits) > 1 else spread
         figures.append((f"best {study.objective}", f"{best.score:.4g}", spread))
     for name, value in result.test_metrics.items():
         figures.append((f"{name} on untouched rows", f"{value:.4g}",
-                        f"{study.n_test:,} rows"))  # fmt: skip
+                        counted(study.n_test, "row")))  # fmt: skip
     told = ", ".join(f"{n} {s}" for s, n in counts.items() if s != "completed")
     figures.append(("trials", f"{len(records):,}", told or "all completed"))
     seconds = sum(record.seconds for record in records)
@@ -197,7 +198,7 @@ def _saved(result: TuneResult) -> str:
         sum(getattr(r, n) for r in done) for n in ("n_starts", "n_epochs")
     )
     saved = share_of_epochs_saved(starts, epochs, result.study.max_epochs)
-    return f"{saved:.0%} of the epochs saved" if saved else f"{epochs:,} epochs"
+    return f"{saved:.0%} of the epochs saved" if saved else counted(epochs, "epoch")
 
 
 def _compared(result: TuneResult) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kttoolkit.plain import visible
+from kttoolkit.plain import counted, visible
 from kttoolkit.results import TrialRecord, share_of_epochs_saved
 from kttoolkit.trackers._base import SearchInfo, Tracker
 
@@ -132,7 +132,7 @@ class ProgressTracker(Tracker):
         if self._live is not None:
             self._live.start()
         elif info.n_trials is not None:
-            told = f"{_told(info.tuner)}: {info.n_trials:,} trials"
+            told = f"{_told(info.tuner)}: {counted(info.n_trials, 'trial')}"
             self.console.print(Text(told))
 
     def trial_started(self, trial_id: str, values: Mapping[str, Any]) -> None:
