@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -82,6 +83,59 @@ def test_a_tuned_network_predicts_a_table(table, tmp_path, capsys):
     assert "colour" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["None", "some", "None", "all"], ["None", "some", "None", "all"]),
+        (["01", "02", "10", "01"], ["01", "02", "10", "01"]),
+        (["0", "10", "0", "2"], [0, 10, 0, 2]),
+        (["0.5", "-3", "0", "1e3"], [0.5, -3, 0, 1000]),
+        (["yes", "", "NA", "?"], ["yes", None, None, None]),
+        (["True", "False", "True", "False"], [True, False, True, False]),
+    ],
+)
+@pytest.mark.parametrize("header", ["size,kind", "1,2"])
+def test_classes_keep_the_names_that_they_are_written_by(
+    tmp_path, cells, expected, header
+):
+    path = tmp_path / "table.csv"
+    first = "" if header == "1,2" else f"{header}\n"
+    rows = "\n".join(f"{n}.5,{cell}" for n, cell in enumerate(cells))
+    path.write_text(first + rows + "\n", "utf-8")
+    target = "1" if header == "1,2" else "kind"
+    _, y = cli.read_table(str(path), target)
+    got = [None if pd.isna(value) else value for value in y]
+    assert got == expected
+    assert y.name == target
+
+
+def test_errors_name_options_as_the_command_line_does(table, tmp_path, capsys):
+    command = ["tune", str(table), "--target", "bought", "--out", str(tmp_path)]
+    told = [
+        (["--max-trials", "0"], "error: --max-trials must be a whole number"),
+        (["--cv", "1"], "got --cv 1. For one hold-out pass --cv None with --valid"),
+        (["--test-size", "2"], "error: --test-size must leave .* got --test-size 2.0"),
+        (["--cv", "none", "--validation-split", "2"], "0 < --validation-split < 1"),
+        ([], "holds other files. Choose another --out"),
+    ]
+    for options, message in told:
+        if not options:
+            (tmp_path / "file").write_text("")
+        assert cli.main([*command, *options]) == 2
+        assert re.search(message, capsys.readouterr().err)
+
+
+def test_rows_may_be_held_out(table, tmp_path):
+    out = tmp_path / "study"
+    assert not cli.main(
+        ["tune", str(table), "--target", "bought", "--tuner", "random", "--cv", "none",
+         "--validation-split", "0.5", "--max-trials", "1", "--max-epochs", "1",
+         "--out", str(out), "--verbose", "0"]
+    )  # fmt: skip
+    study = kttoolkit.load_result(out).study
+    assert (study.n_splits, study.cv) == (1, "validation_split=0.5")
+
+
 @pytest.mark.slow
 def test_a_reader_may_have_enough_of_the_output(table, tmp_path):
     """`kttoolkit predict ... | head` ends without a trace, and without noise."""
@@ -92,7 +146,7 @@ def test_a_reader_may_have_enough_of_the_output(table, tmp_path):
     )  # fmt: skip
     rows = pd.concat([pd.read_csv(table)] * 200)
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    command = f"{sys.executable} -m kttoolkit.cli predict {out} {tmp_path / 'rows.csv'}"
+    command = f"{sys.executable} -m kttoolkit predict {out} {tmp_path / 'rows.csv'}"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | head -2"],
         check=False, capture_output=True, text=True, timeout=120,

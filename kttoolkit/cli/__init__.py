@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kttoolkit import datasets
-from kttoolkit.exceptions import DataError, KttoolkitError
+from kttoolkit.cli._tables import read_csv, read_table, table_preprocessor
+from kttoolkit.exceptions import KttoolkitError
 from kttoolkit.plain import visible, visible_lines
 from kttoolkit.results import TuneResult, read_result
 
@@ -25,7 +26,6 @@ TRIALS_FILE = "trials.csv"
 _LEVELS = ("essential", "standard", "wide", "all")
 _TUNERS = ("hyperband", "random", "bayesian", "grid")
 _ROWS = 10
-_MISSING = "missing"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,11 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KttoolkitError, FileNotFoundError) as error:
         Console(stderr=True, highlight=False).print(
-            Text.assemble(("error: ", "bold red"), visible_lines(str(error))),
+            Text.assemble(("error: ", "bold red"), _told(error, options)),
             soft_wrap=True,
         )
         return 2
     return 0
+
+
+def _told(error: Exception, options: argparse.Namespace) -> str:
+    """Name arguments of `tune` as the command line does."""
+    told = visible_lines(str(error))
+    for name, value in vars(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            told = re.sub(rf"\b{name}=True\b", flag, told)
+        told = re.sub(rf"(?<![\w.-]){name}=(?=[^\s=])", f"{flag} ", told)
+        # A plain word is a word, unless the rule is about it.
+        told = re.sub(rf"^{name}(?= )", flag, told)
+        if "_" in name:
+            told = re.sub(rf"(?<![\w.-]){name}\b", flag, told)
+    return told.replace("project_name", "--out")
+
+
+def _folds(text: str) -> int | None:
+    return None if text.lower() == "none" else int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,7 +117,10 @@ def _add_tune(commands: Any) -> None:
     tune.add_argument("--tune", choices=_LEVELS, default="essential",
                       help="how much is searched")  # fmt: skip
     tune.add_argument("--tuner", choices=_TUNERS, default="hyperband")
-    tune.add_argument("--cv", type=int, default=5, metavar="K", help="folds")
+    tune.add_argument("--cv", type=_folds, default=5, metavar="K",
+                      help="folds, or none for one hold-out")  # fmt: skip
+    tune.add_argument("--validation-split", type=float, metavar="FRACTION",
+                      help="the last rows, to hold out where --cv is none")  # fmt: skip
     tune.add_argument("--objective", metavar="METRIC")
     tune.add_argument("--max-epochs", type=int, metavar="N")
     tune.add_argument("--max-trials", type=int, metavar="N")
@@ -134,6 +156,7 @@ def _tune(options: argparse.Namespace, console: Console) -> None:
         max_trials=options.max_trials,
         max_epochs=options.max_epochs,
         batch_size=options.batch_size,
+        validation_split=options.validation_split,
         test_size=options.test_size,
         task=options.task,
         timeout=options.timeout,
@@ -175,7 +198,7 @@ def _report(options: argparse.Namespace, console: Console) -> None:
 
 def _predict(options: argparse.Namespace, console: Console) -> None:
     del console
-    frame = _read_csv(options.file, header=options.header)
+    frame = read_csv(options.file, header=options.header)
     from kttoolkit import load_model  # noqa: PLC0415
 
     served = load_model(Path(options.directory) / MODEL_FOLDER)
@@ -196,89 +219,6 @@ def _datasets(options: argparse.Namespace, console: Console) -> None:
         licence = data.licence.split(".")[0].split(";")[0]
         table.add_row(name, data.task, f"{len(data.x)}", shape, licence)
     console.print(table)
-
-
-def read_table(
-    file: str, target: str | None, *, header: bool | None = None
-) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
-    """Read a CSV file, or an embedded data set, and take the target out.
-
-    Args:
-        file: path of a CSV file, or a name of `kttoolkit.datasets.names()`.
-        target: name or number of the column to predict.
-        header: whether the first line names the columns; None to tell by it: a
-            line with a number in it is taken for data.
-
-    Returns:
-        The table without the target, and the target.
-
-    Raises:
-        DataError: if there is no such file or column.
-    """
-    if not Path(file).exists() and file in datasets.names():
-        data = datasets.load(file, as_frame=True)
-        return pd.DataFrame(data.x), pd.Series(data.y)
-    if not Path(file).is_file():
-        raise DataError(
-            f"FILE must be a CSV file or one of {', '.join(datasets.names())}, but got "
-            f"{file!r}."
-        )
-    frame = _read_csv(file, header=header)
-    if target is None:
-        raise DataError(
-            f"--target must name the column to predict, one of {list(frame.columns)}."
-        )
-    name = target
-    if name not in frame.columns and re.fullmatch("-?[0-9]{1,9}", target):
-        number = int(target)
-        if -len(frame.columns) <= number < len(frame.columns):
-            name = frame.columns[number]
-    if name not in frame.columns:
-        raise DataError(
-            f"--target must be a column of the table, but got {target!r}; columns are "
-            f"{list(frame.columns)}."
-        )
-    return frame.drop(columns=name), frame[name]
-
-
-def table_preprocessor(frame: pd.DataFrame) -> Any:
-    """Make what turns a raw table into numbers, for each fold anew.
-
-    Args:
-        frame: of shape (n_samples, n_features).
-
-    Returns:
-        Numbers: missing ones filled with the median, then standardised. Text:
-        missing ones a category of their own, then one-hot.
-    """
-    from sklearn.compose import make_column_transformer  # noqa: PLC0415
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
-
-    numbers = list(frame.select_dtypes(["number", "bool"]).columns)
-    texts = [name for name in frame.columns if name not in numbers]
-    # The names of the categories, known beforehand as a dtype would know them: every
-    # fold then has the same columns, whichever of them its training rows hold.
-    known = [sorted({_MISSING, *frame[name].dropna().astype(str)}) for name in texts]
-    return make_column_transformer(
-        (
-            make_pipeline(
-                SimpleImputer(strategy="median", keep_empty_features=True),
-                StandardScaler(),
-            ),
-            numbers,
-        ),
-        (
-            make_pipeline(
-                SimpleImputer(strategy="constant", fill_value=_MISSING),
-                OneHotEncoder(
-                    categories=known, handle_unknown="ignore", sparse_output=False
-                ),
-            ),
-            texts,
-        ),
-    )
 
 
 def write_outputs(result: TuneResult) -> None:
@@ -336,24 +276,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.4g}"
     return str(value)
-
-
-def _read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(file, header=None, nrows=1, dtype=str)
-        if header is None:
-            cells = pd.to_numeric(frame.iloc[0], errors="coerce")
-            header = not cells.notna().any()
-        frame = pd.read_csv(file, header=0 if header else None, na_values=["?"])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
-        raise DataError(f"{file} must be a CSV file in UTF-8, but got: {e}.") from e
-    frame.columns = [str(name).strip() for name in frame.columns]
-    # Truth values with gaps among them are text, as are all categories.
-    texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
-    for name in texts:
-        frame[name] = frame[name].map(str, na_action="ignore")
-    return frame
-
-
-if __name__ == "__main__":
-    sys.exit(main())

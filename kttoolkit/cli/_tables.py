@@ -1,0 +1,153 @@
+"""Tables from files."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kttoolkit import datasets
+from kttoolkit.exceptions import DataError
+
+_MISSING = "missing"
+# Of a target; "None" is the name of a class more often than not.
+_UNKNOWN = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A"]
+
+
+def read_table(
+    file: str, target: str | None, *, header: bool | None = None
+) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
+    """Read a CSV file, or an embedded data set, and take the target out.
+
+    Args:
+        file: path of a CSV file, or a name of `kttoolkit.datasets.names()`.
+        target: name or number of the column to predict.
+        header: whether the first line names the columns; None to tell by it: a
+            line with a number in it is taken for data.
+
+    Returns:
+        The table without the target, and the target.
+
+    Raises:
+        DataError: if there is no such file or column.
+    """
+    if not Path(file).exists() and file in datasets.names():
+        data = datasets.load(file, as_frame=True)
+        return pd.DataFrame(data.x), pd.Series(data.y)
+    if not Path(file).is_file():
+        raise DataError(
+            f"FILE must be a CSV file or one of {', '.join(datasets.names())}, but got "
+            f"{file!r}."
+        )
+    frame = read_csv(file, header=header)
+    if target is None:
+        raise DataError(
+            f"--target must name the column to predict, one of {list(frame.columns)}."
+        )
+    name = target
+    if name not in frame.columns and re.fullmatch("-?[0-9]{1,9}", target):
+        number = int(target)
+        if -len(frame.columns) <= number < len(frame.columns):
+            name = frame.columns[number]
+    if name not in frame.columns:
+        raise DataError(
+            f"--target must be a column of the table, but got {target!r}; columns are "
+            f"{list(frame.columns)}."
+        )
+    place = list(frame.columns).index(name)
+    written = _as_written(file, place, has_header=_has_header(file, said=header))
+    return frame.drop(columns=name), _names_kept(frame[name], written)
+
+
+def table_preprocessor(frame: pd.DataFrame) -> Any:
+    """Make what turns a raw table into numbers, for each fold anew.
+
+    Args:
+        frame: of shape (n_samples, n_features).
+
+    Returns:
+        Numbers: missing ones filled with the median, then standardised. Text:
+        missing ones a category of their own, then one-hot.
+    """
+    from sklearn.compose import make_column_transformer  # noqa: PLC0415
+    from sklearn.impute import SimpleImputer  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
+
+    numbers = list(frame.select_dtypes(["number", "bool"]).columns)
+    texts = [name for name in frame.columns if name not in numbers]
+    # The names of the categories, known beforehand as a dtype would know them: every
+    # fold then has the same columns, whichever of them its training rows hold.
+    known = [sorted({_MISSING, *frame[name].dropna().astype(str)}) for name in texts]
+    return make_column_transformer(
+        (
+            make_pipeline(
+                SimpleImputer(strategy="median", keep_empty_features=True),
+                StandardScaler(),
+            ),
+            numbers,
+        ),
+        (
+            make_pipeline(
+                SimpleImputer(strategy="constant", fill_value=_MISSING),
+                OneHotEncoder(
+                    categories=known, handle_unknown="ignore", sparse_output=False
+                ),
+            ),
+            texts,
+        ),
+    )
+
+
+def read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
+    """Read a CSV file.
+
+    Args:
+        file: its path.
+        header: whether the first line names the columns; None to tell by it.
+
+    Returns:
+        Numbers, and text as str; unknown cells as NaN.
+
+    Raises:
+        DataError: if it cannot be read as CSV.
+    """
+    try:
+        first = 0 if _has_header(file, said=header) else None
+        frame = pd.read_csv(file, header=first, na_values=["?"])
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
+        raise DataError(f"{file} must be a CSV file in UTF-8, but got: {e}.") from e
+    frame.columns = [str(name).strip() for name in frame.columns]
+    # Truth values with gaps among them are text, as are all categories.
+    texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
+    for name in texts:
+        frame[name] = frame[name].map(str, na_action="ignore")
+    return frame
+
+
+def _has_header(file: str, *, said: bool | None) -> bool:
+    if said is not None:
+        return said
+    first = pd.read_csv(file, header=None, nrows=1, dtype=str)
+    return not pd.to_numeric(first.iloc[0], errors="coerce").notna().any()
+
+
+def _as_written(file: str, place: int, *, has_header: bool) -> "pd.Series[Any]":
+    """Read one column as text, its empty cells alone as unknown."""
+    first = 0 if has_header else None
+    table = pd.read_csv(
+        file, header=first, usecols=[place], dtype=str, keep_default_na=False,
+        na_values=_UNKNOWN,
+    )  # fmt: skip
+    return table.iloc[:, 0]
+
+
+def _names_kept(
+    target: "pd.Series[Any]", written: "pd.Series[Any]"
+) -> "pd.Series[Any]":
+    """Leave the names of classes as they are: None is one, and 01 is not 1."""
+    is_number = pd.api.types.is_numeric_dtype(target)
+    if is_number and not written.str.fullmatch(r"\s*0\d+\s*").any():
+        return target
+    written.name = target.name
+    return written
