@@ -57,9 +57,14 @@ def study_folder(
         The folder, which no other process writes in meanwhile.
 
     Raises:
-        StudyFolderError: if it exists and nothing was said, it is no study, or
-            another process is writing in it.
+        StudyFolderError: if it exists and nothing was said, or both; if it is no study,
+            or another process is writing in it.
     """
+    if resume and overwrite:
+        raise StudyFolderError(
+            "A study is continued or started again, but got resume=True and "
+            "overwrite=True. Leave one out; resume=True begins where there is none."
+        )
     if project_name is None and resume:
         raise StudyFolderError(
             "resume=True must say which study, but got project_name=None. Pass the "

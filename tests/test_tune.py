@@ -760,6 +760,11 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
         ({"y": np.zeros(59)}, DataError, "x: 60, y: 59"),
         ({"x": np.full((60, 4), np.nan)}, DataError, "240 NaN"),
         ({"resume": True}, StudyFolderError, "must say which study"),
+        (
+            {"resume": True, "overwrite": True, "project_name": "p"},
+            StudyFolderError,
+            "got resume=True and overwrite=True. Leave one out",
+        ),
         ({"build": takes_one_hot}, DataError, "need sparse_categorical_crossentropy"),
         ({"x": np.zeros((60, 3))}, DataError, r"first batch failed with \('n', 3\)"),
     ],
