@@ -12,6 +12,9 @@ from kttoolkit.scoring import numbers_of
 
 _CLASSIFICATION = ("crossentropy", "focal", "hinge", "ctc", "circle")
 _PROBE_ROWS = 2
+# Names of losses as functions and as classes, without what tells them apart.
+_BINARY = ("binarycrossentropy", "binaryfocalcrossentropy")
+_SPARSE = "sparsecategoricalcrossentropy"
 
 
 def task_of(model: keras.Model) -> str | None:
@@ -68,6 +71,7 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
     Raises:
         DataError: if the model cannot take the rows.
     """
+    _check_classes(model, data.y)
     rows = np.arange(min(_PROBE_ROWS, data.n_samples))
     x, y = take(data.x, rows), take(data.y, rows)
     was_eager = model.run_eagerly
@@ -85,6 +89,31 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
     finally:
         model.run_eagerly, model.test_function = was_eager, None
     return numbers_of(logs)
+
+
+def _check_classes(model: keras.Model, y: Any) -> None:
+    """Refuse classes that no output stands for: losses take them, and mean nothing."""
+    outputs = getattr(model, "outputs", None) or []
+    if len(outputs) != 1 or model.loss is None or not isinstance(y, np.ndarray):
+        return
+    name = _name_of(model.loss).replace("_", "").lower()
+    ignored = getattr(model.loss, "ignore_class", None)
+    known = y if ignored is None else y[y != ignored]
+    if not known.size or known.dtype.kind not in "iuf":
+        return
+    lowest, highest, n_outputs = known.min(), known.max(), outputs[0].shape[-1]
+    if name in _BINARY and not 0 <= lowest <= highest <= 1:
+        raise DataError(
+            f"0 <= y <= 1 must hold for loss={model.loss!r}, but got {lowest} to "
+            f"{highest}. More than two classes need one output each, softmax and "
+            "sparse_categorical_crossentropy."
+        )
+    if name == _SPARSE and n_outputs and not 0 <= lowest <= highest < n_outputs:
+        raise DataError(
+            "0 <= class < outputs must hold for every class number, but got "
+            f"{lowest} to {highest} and {n_outputs} outputs. Give the last layer as "
+            "many units as there are classes."
+        )
 
 
 def _shapes(values: Any) -> str:

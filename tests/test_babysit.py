@@ -565,6 +565,9 @@ def test_epochs_are_whole_and_above_0(untouched, epochs):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"y": np.where(X[:, 0] > 0, "a", "b")}, r"y must be numbers.*<U1.*np.unique"),
+        ({"y": np.full(len(X), np.nan)}, "y must be finite, but got"),
+        ({"y": np.zeros((len(X), 3))}, "its first batch failed with"),
         ({"x": iter(X)}, "must be arrays with at least one row.*generator|iterator"),
         ({"x": X[:0]}, r"ndarray and ndarray \(0 rows\)"),
         ({"y": Y.tolist()}, "but got ndarray and list"),
@@ -574,7 +577,7 @@ def test_epochs_are_whole_and_above_0(untouched, epochs):
     ],
 )
 def test_rows_that_cannot_be_trained_on_are_refused(given, message):
-    given = {"x": X, "y": Y, **given}
+    given = {"x": X, "y": Y, "batch_size": 16, **given}
     with pytest.raises(DataError, match=message):
         babysit(build(), given.pop("x"), given.pop("y"), **given)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kttoolkit.data import as_training_data
+from kttoolkit.data import TrainingData, as_training_data
 from kttoolkit.exceptions import DataError
 from kttoolkit.probe import (
     check_targets,
@@ -55,6 +55,44 @@ def test_numbers_are_not_counted_anew_for_an_unknown_loss(y):
 def test_classes_are_classes_for_any_loss(y):
     data = as_training_data(np.zeros((20, 2)), np.array(y * 5))
     check_targets(compiled(lambda y, p: p - y), data)
+
+
+@pytest.mark.parametrize(
+    ("loss", "units", "y", "message"),
+    [
+        (
+            "sparse_categorical_crossentropy",
+            2,
+            [0, 1, 2, 1],
+            "got 0 to 2 and 2 outputs",
+        ),
+        (keras.losses.SparseCategoricalCrossentropy(), 2, [1, -1, 0, 1], "got -1 to 1"),
+        ("binary_crossentropy", 1, [0, 1, 2, 1], "0 <= y <= 1 .* got 0 to 2.*softmax"),
+        (keras.losses.BinaryFocalCrossentropy(), 1, [-1, 1, -1, 1], "got -1 to 1"),
+    ],
+)
+def test_classes_without_an_output_are_refused(loss, units, y, message):
+    """Keras trains on them: a loss below zero, or NaN on a GPU."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+    model.compile("sgd", loss)
+    with pytest.raises(DataError, match=message):
+        reported_metrics(model, TrainingData(np.zeros((4, 2)), np.array(y)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        (keras.losses.SparseCategoricalCrossentropy(ignore_class=9), [0, 1, 9, 9]),
+        ("binary_crossentropy", [0.0, 0.5, 1.0, 0.2]),
+        ("hinge", [-1, 1, -1, 1]),
+        ("mse", [7, 8, 9, 10]),
+    ],
+)
+def test_targets_that_a_loss_can_take_are_taken(loss, y):
+    units = 2 if isinstance(loss, keras.Loss) else 1
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])
+    model.compile("sgd", loss)
+    assert reported_metrics(model, TrainingData(np.zeros((4, 2)), np.array(y)))
 
 
 def test_the_objective_is_the_accuracy_only_for_classes():

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kttoolkit.data import TrainingData
 from kttoolkit.exceptions import SearchError
 from kttoolkit.methods._babysitting._data import FitData
 from kttoolkit.methods._babysitting._log import (
@@ -20,6 +21,7 @@ from kttoolkit.methods._babysitting._log import (
 from kttoolkit.methods._babysitting._session import Session
 from kttoolkit.methods._babysitting._settings import check_batch_size, settings_of
 from kttoolkit.methods._babysitting._state import State, plain_optimizer, prepare
+from kttoolkit.probe import reported_metrics
 
 __all__ = [
     "Intervention",
@@ -96,6 +98,7 @@ def babysit(
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     prepare(model, x, seed)
+    reported_metrics(model, TrainingData(x, y))
     state = State.of(model, batch_size)
     start = Start(
         seed=seed,

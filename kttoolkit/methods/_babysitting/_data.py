@@ -44,7 +44,7 @@ class FitData:
 
         Raises:
             DataError: for streams, NaN and infinity, no rows, numbers of rows that
-                differ, a share that is none.
+                differ, targets that are text, a share that is none.
         """
         if is_stream(self.x) or not self.n_samples or not self._are_arrays():
             raise DataError(
@@ -54,6 +54,8 @@ class FitData:
                 "NumPy arrays."
             )
         check_finite_inputs(self.x)
+        for part in keras.tree.flatten(self.y):
+            _check_target(part)
         rows = {len(part) for part in self._parts()}
         if len(rows) > 1:
             raise DataError(
@@ -92,3 +94,20 @@ class FitData:
     def _parts(self) -> list[Any]:
         given = (self.x, self.y, self.sample_weight)
         return [part for part in keras.tree.flatten(given) if part is not None]
+
+
+def _check_target(y: Any) -> None:
+    if y is None:
+        return
+    values = np.asarray(y)
+    if values.dtype.kind not in "fiub":
+        raise DataError(
+            f"y must be numbers, as model.fit takes it, but got dtype {values.dtype}. "
+            "Number the classes: y = np.unique(y, return_inverse=True)[1]."
+        )
+    n_bad = int((~np.isfinite(values)).sum())
+    if n_bad:
+        raise DataError(
+            f"y must be finite, but got {n_bad} NaN or infinite values of {y.size}. "
+            "Drop those rows."
+        )
