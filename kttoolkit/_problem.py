@@ -313,8 +313,8 @@ def _pose_stream(
 def _reported(
     factory: ModelFactory, model: Any, rows: TrainingData
 ) -> dict[str, float]:
-    """Look at one batch; a `HyperModel.fit` of one's own may do without compiling."""
-    if not factory.has_own_fit:
+    """Look at one batch; a `fit` of one's own may do without compiling."""
+    if not factory.trains_in_its_own_way(model):
         return reported_metrics(model, rows)
     if not model.compiled:
         return {}
@@ -352,7 +352,7 @@ def _as_objective(
     objective = with_direction(given)
     known = [*reported, *(f"val_{name}" for name in reported)]
     may_add = (
-        factory.has_own_fit
+        factory.trains_in_its_own_way(model)
         or request.has_callbacks
         or _has_own_step(model)
         or not reported

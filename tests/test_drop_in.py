@@ -137,3 +137,125 @@ def test_other_groups_are_other_folds(blobs, build, tmp_path):
         folds = tuner._training_data({"x": x, "y": y}, groups)[1]
         for fold in folds.splits:
             assert not set(groups[fold.train]) & set(groups[fold.test])
+
+
+def constant(hp):
+    import keras
+
+    layer = keras.layers.Dense(1, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((4,)), layer])
+    rate = hp.Choice("rate", [0.01, 0.02])
+    model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"])
+    return model
+
+
+def histories(model, *args, **kwargs):
+    return [model.fit(*args, **kwargs) for _ in range(2)]
+
+
+RETURNED = {
+    "histories": histories,
+    "numbers": lambda model, *args, **kwargs: [
+        min(one.history["val_loss"]) for one in histories(model, *args, **kwargs)
+    ],
+    "dictionaries": lambda model, *args, **kwargs: [
+        {"val_loss": one.history["val_loss"][-1], "own": 3.0}
+        for one in histories(model, *args, **kwargs)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", RETURNED)
+def test_several_trainings_of_a_trial_count_with_their_mean(kind, blobs, tmp_path):
+    import kttoolkit
+
+    class Several(keras_tuner.HyperModel):
+        def build(self, hp):
+            return constant(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            return RETURNED[kind](model, *args, shuffle=False, **kwargs)
+
+    found = []
+    for library in (keras_tuner, kttoolkit):
+        tuner = library.RandomSearch(
+            Several(), keras_tuner.Objective("val_loss", "min"), max_trials=2, seed=0,
+            directory=tmp_path / library.__name__,
+        )  # fmt: skip
+        tuner.search(*blobs, validation_split=0.5, epochs=3, verbose=0)
+        trials = tuner.oracle.get_best_trials(2)
+        found.append([(t.hyperparameters.values, t.score, t.metrics) for t in trials])
+    for theirs, ours in zip(*found, strict=True):
+        assert theirs[0] == ours[0]
+        assert ours[1] == pytest.approx(theirs[1], rel=1e-5)
+        for name in theirs[2].metrics:
+            if not name.startswith("val_") and name != "own":
+                continue
+            expected = theirs[2].get_best_value(name)
+            assert ours[2].get_best_value(name) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+@pytest.mark.parametrize("cv", [None, 2])
+def test_a_model_with_a_fit_of_its_own_needs_no_compiling(
+    cv, engine, blobs, tmp_path, recwarn
+):
+    import keras
+
+    import kttoolkit
+
+    class Own(keras.Sequential):
+        def fit(self, x, y, validation_data=None, **kwargs):
+            self(x)
+            return {"val_loss": float(len(x)) + self.rank}
+
+    def build(hp):
+        model = Own([keras.Input((4,)), keras.layers.Dense(1)])
+        model.rank = hp.Choice("rank", [0.0, 1.0, 2.0])
+        return model
+
+    tuner = kttoolkit.RandomSearch(
+        build, keras_tuner.Objective("val_loss", "min"), max_trials=3, cv=cv,
+        directory=tmp_path, engine=engine,
+    )  # fmt: skip
+    tuner.search(*blobs, verbose=0)
+    x = blobs[0]
+    expected = len(x) / (cv or 1)
+    scores = sorted(trial.score for trial in tuner.oracle.trials.values())
+    assert scores == [expected, expected + 1, expected + 2]
+
+
+@pytest.mark.filterwarnings("ignore:Trained with model.fit")
+def test_a_fit_that_a_model_was_given_is_called(blobs, tmp_path):
+    import kttoolkit
+
+    calls = []
+
+    def build(hp):
+        model = constant(hp)
+        plain = model.fit
+
+        def fit(*args, **kwargs):
+            calls.append(kwargs["epochs"])
+            return plain(*args, **kwargs)
+
+        model.fit = fit
+        return model
+
+    class Fitting(keras_tuner.HyperModel):
+        def build(self, hp):
+            return build(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            return model.fit(*args, **kwargs)
+
+    for number, hypermodel in enumerate((build, Fitting()), start=1):
+        tuner = kttoolkit.RandomSearch(
+            hypermodel, "val_loss", max_trials=1, cv=2, directory=tmp_path,
+            project_name=str(number),
+        )  # fmt: skip
+        tuner.search(*blobs, epochs=2, verbose=0)
+        assert calls == [2, 2] * number
+    model = build(keras_tuner.HyperParameters())
+    kttoolkit.fit(model, *blobs, epochs=3, verbose=0)
+    assert calls[-1] == 3

@@ -20,7 +20,7 @@ from kttoolkit.engine._folds import train_folds
 from kttoolkit.engine._garbage import rare_collections
 from kttoolkit.engine._programs import PROGRAMS, Programs
 from kttoolkit.engine._random import lazy_tensorflow_seed
-from kttoolkit.engine._refusals import warn
+from kttoolkit.engine._refusals import ENGINE, warn
 from kttoolkit.engine._together import train_together
 from kttoolkit.scoring import FoldFit
 
@@ -95,6 +95,9 @@ def _fit_or_leave(
             return fit_compiled(model, call, programs, build, last=last)
     except RefusedError as refusal:
         warn(refusal)
+    own = vars(model).get("fit")
+    if own is not None and not hasattr(own, ENGINE):
+        return own(*args, **kwargs)
     return type(model).fit(model, *args, **kwargs)
 
 
@@ -102,9 +105,14 @@ def _fit_or_leave(
 def _carry(
     model: keras.Model, build: Callable[[], keras.Model], *, last: bool
 ) -> Iterator[None]:
+    if "fit" in vars(model):
+        yield
+        return
+
     def engine_fit(*args: Any, **kwargs: Any) -> keras.callbacks.History:
         return _fit_or_leave(model, args, kwargs, PROGRAMS, build, last=last)
 
+    setattr(engine_fit, ENGINE, True)
     model.fit = engine_fit
     try:
         yield

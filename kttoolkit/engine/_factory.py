@@ -10,7 +10,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from kttoolkit.engine._keras import reset_names
+from kttoolkit.engine._keras import is_own, reset_names
 from kttoolkit.engine._plan import FitPlan
 from kttoolkit.exceptions import OversizedModelError, SearchSpaceError
 
@@ -93,7 +93,7 @@ class ModelFactory:
             )
         if self.compile_overrides:
             model.compile(**{**_compiled_with(model), **self._fresh_overrides()})
-        if not model.compiled and not self.has_own_fit:
+        if not model.compiled and not self.trains_in_its_own_way(model):
             raise InvalidModelError(
                 "The build function must return a compiled model, but "
                 f"{type(model).__name__} {model.name!r} is not compiled. Call "
@@ -128,6 +128,17 @@ class ModelFactory:
         """
         overrides = type(self.hypermodel).fit is not keras_tuner.HyperModel.fit
         return overrides and getattr(self.hypermodel, "has_own_fit", True)
+
+    def trains_in_its_own_way(self, model: keras.Model) -> bool:
+        """Tell whether a `fit` of the user's own may do without compiling.
+
+        Args:
+            model: that was built.
+
+        Returns:
+            Whether the hypermodel, or the model itself, has one.
+        """
+        return self.has_own_fit or is_own(model, "fit")
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any,

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 import keras
-import keras_tuner
 import numpy as np
 
 from kttoolkit.data import take
@@ -24,6 +23,7 @@ from kttoolkit.engine._callbacks import (
 from kttoolkit.engine._factory import trainable_size
 from kttoolkit.engine._keras import forget_counts
 from kttoolkit.engine._plan import FitPlan
+from kttoolkit.engine._returned import curves_of
 from kttoolkit.engine._weights import (
     BUILD_CONFIG_FILE,
     best_file,
@@ -31,14 +31,12 @@ from kttoolkit.engine._weights import (
     restore,
     save,
 )
-from kttoolkit.exceptions import EngineWarning, ObjectiveError
+from kttoolkit.exceptions import EngineWarning
 from kttoolkit.files import told_if_unwritable, write_json
 from kttoolkit.scoring import (
     FoldFit,
-    ObjectiveLike,
     best_index,
     check_finite,
-    number_of,
 )
 
 # The weights of models that trainings have begun with.
@@ -198,7 +196,7 @@ def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> Fol
     """
     plan = assignment.plan
     training, model = run.training, run.model
-    history = _as_history(result, run.recorder, plan.objective)
+    history = curves_of(result, run.recorder, plan.objective)
     if plan.directory is not None and model.built:
         _keep(model, run.recorder, plan, training.split)
     fit = FoldFit(
@@ -241,60 +239,3 @@ def _first(x: Any) -> Any:
         batch = next(iter(x.take(1)))
         return batch[0] if isinstance(batch, tuple) else batch
     return take(x, np.arange(1))
-
-
-def _as_history(
-    result: Any, recorder: EpochRecorder, objective: ObjectiveLike
-) -> dict[str, tuple[float, ...]]:
-    """Bring whatever `HyperModel.fit` returned into one value an epoch."""
-    history: dict[str, tuple[float, ...]]
-    if isinstance(result, keras.callbacks.History):
-        aligned = recorder.epochs == len(result.epoch) and recorder.epochs > 0
-        history = (
-            recorder.history()
-            if aligned
-            else {k: tuple(map(number_of, v)) for k, v in result.history.items()}
-        )
-    elif isinstance(result, dict):
-        history = {name: (number_of(value),) for name, value in result.items()}
-    elif isinstance(result, bool) or not _is_number(result):
-        raise keras_tuner.errors.FatalTypeError(
-            "Expected what is returned by HyperModel.fit() to be one of History, "
-            f"dictionary or number, but got {result!r} of type {type(result).__name__}."
-        )
-    else:
-        history = {objective.name: (float(result),)}
-    return _with_objective(history, objective)
-
-
-def _with_objective(
-    history: dict[str, tuple[float, ...]], objective: ObjectiveLike
-) -> dict[str, tuple[float, ...]]:
-    """Add the objective's own curve where it is made of several metrics."""
-    if objective.name in history:
-        return history
-    n_epochs = max((len(values) for values in history.values()), default=0)
-    epochs = [
-        {name: values[i] for name, values in history.items() if i < len(values)}
-        for i in range(n_epochs)
-    ]
-    if objective.name == "default_objective":
-        raise keras_tuner.errors.FatalTypeError(
-            "Expected what is returned by HyperModel.fit() to be a single float when "
-            f"no objective is given, but got {sorted(history)}. Name the objective."
-        )
-    if not epochs or not objective.has_value(epochs[0]):  # type: ignore[attr-defined]
-        raise ObjectiveError(
-            f"The objective must be among what the model reports, but "
-            f"objective={objective.name!r} is not in {sorted(history)}."
-        )
-    curve = tuple(float(objective.get_value(logs)) for logs in epochs)
-    return {**history, objective.name: curve}
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True

@@ -6,13 +6,16 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError
+from kttoolkit.engine._keras import is_own
 from kttoolkit.exceptions import EngineWarning
 
 _BATCH_HOOKS = (
     "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
     "on_test_batch_begin", "on_test_batch_end",
 )  # fmt: skip
-# Parts of `fit` that a subclass of Model may replace, and that are not traced.
+# Marks a `fit` of the engine's.
+ENGINE = "_is_of_kttoolkit"
+# Parts of `fit` that a model may replace, and that are not traced.
 _REPLACEABLE = (
     "fit", "evaluate", "make_train_function", "make_test_function", "reset_metrics",
 )  # fmt: skip
@@ -59,7 +62,8 @@ def _reason_of_class(model: keras.Model) -> str | None:
     if tf.distribute.has_strategy():
         return "it is trained under a distribution strategy"
     for name in _REPLACEABLE:
-        if getattr(type(model), name) is not getattr(keras.Model, name):
+        # Only while `HyperModel.fit` runs the engine stands in for `fit`.
+        if is_own(model, name) and not hasattr(vars(model).get(name), ENGINE):
             return f"{type(model).__name__} has a {name} of its own"
     return None
 
