@@ -413,7 +413,7 @@ def tf_random():
             dense(),
             "Dataset, and not only arrays",
         ),
-        (arguments(X.astype(str)), dense(), "ndarray, and not only arrays of numbers"),
+        (arguments(X.astype(str)), dense(), "a <U32, and not only arrays of numbers"),
         (arguments(callbacks=[PerBatch()]), dense(), "PerBatch is called for every"),
         (
             arguments(callbacks=[C.TerminateOnNaN()]),

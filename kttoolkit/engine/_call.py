@@ -14,6 +14,9 @@ import tensorflow as tf
 from kttoolkit.engine._rows import Rows
 
 _DEFAULT_BATCH = 32
+_LARGEST_ITEM = 8
+# Places of rows are counted in 32 bits; no larger batch is another one.
+_LARGEST_BATCH = 2**30
 
 
 class RefusedError(Exception):
@@ -88,7 +91,7 @@ def training_rows(call: FitCall) -> Rows:
     if call.validation_split and call.validation_data is None:
         x, y, weight = _split(call, first=True)
     if call.class_weight is not None:
-        if weight is not None or keras.tree.is_nested(y):
+        if weight is not None or keras.tree.is_nested(y) or y is None:
             raise RefusedError("class_weight needs one output and no sample_weight")
         weight = _weight_of_classes(y, call.class_weight)
     return _as_rows(x, y, weight, call.batch_size, call.steps_per_epoch)
@@ -129,6 +132,8 @@ def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:
             weight = keras.tree.map_structure(lambda _: weight, y)
         elif not _same_structure(y, weight):
             raise RefusedError("sample_weight has not the structure of y")
+    _check_whole("batch_size", batch_size)
+    _check_whole("the number of steps", steps)
     packed = keras.utils.pack_x_y_sample_weight(x, y, weight)
     # Keras counts a list of inputs as a tuple, here as in `fit`.
     tensors = keras.tree.map_structure(_as_tensor, packed)
@@ -136,12 +141,25 @@ def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:
     sizes = {int(tensor.shape[0]) for tensor in keras.tree.flatten(tensors)}
     if len(sizes) != 1 or 0 in sizes:
         raise RefusedError(f"arrays have different numbers of rows: {sorted(sizes)}")
+    _check_finite(keras.utils.unpack_x_y_sample_weight(tensors)[0])
     n = sizes.pop()
-    if batch_size is not None and (not _is_whole(batch_size) or batch_size < 1):
-        raise RefusedError(f"batch_size={batch_size!r} is no whole number above 0")
-    if not batch_size:
+    if batch_size is None:
         batch_size = math.ceil(n / steps) if steps else _DEFAULT_BATCH
-    return Rows(tensors, n, int(batch_size), steps or None)
+    return Rows(tensors, n, min(int(batch_size), _LARGEST_BATCH), steps)
+
+
+def _check_whole(name: str, value: Any) -> None:
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if value is not None and not (is_whole and value > 0):
+        raise RefusedError(f"{name}={value!r} is no whole number above 0")
+
+
+def _check_finite(inputs: Any) -> None:
+    """Refuse NaN, of which a ReLU makes 0 where its kernel is fused, and else NaN."""
+    for tensor in keras.tree.flatten(inputs):
+        is_float = tensor.dtype.is_floating
+        if is_float and not tf.reduce_all(tf.math.is_finite(tensor)):
+            raise RefusedError("x holds NaN or infinity")
 
 
 def _same_structure(one: Any, other: Any) -> bool:
@@ -152,22 +170,22 @@ def _same_structure(one: Any, other: Any) -> bool:
     return True
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def _as_tensor(value: Any) -> tf.Tensor:
     """Convert as Keras does: floats to `floatx`, a Series to a column."""
     if isinstance(value, tf.Tensor) and hasattr(value, "numpy"):
         is_float = value.dtype.is_floating
         return tf.cast(value, keras.config.floatx()) if is_float else value
     if isinstance(value, pd.DataFrame | pd.Series):
+        dtypes = value.dtypes if isinstance(value, pd.DataFrame) else [value.dtype]
+        if not all(isinstance(dtype, np.dtype) for dtype in dtypes):
+            raise RefusedError("the data hold columns of pandas' own dtypes")
         if isinstance(value, pd.DataFrame) and _any_other_float(value):
             value = value.astype(keras.config.floatx())
         column = isinstance(value, pd.Series)
         value = value.to_numpy()[:, None] if column else value.to_numpy()
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
-        kind = type(value).__name__
+    is_number = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    if not is_number or value.dtype.itemsize > _LARGEST_ITEM:
+        kind = getattr(value, "dtype", type(value).__name__)
         raise RefusedError(f"the data hold a {kind}, and not only arrays of numbers")
     if value.dtype.kind == "f":
         value = value.astype(keras.config.floatx(), copy=False)
@@ -186,6 +204,8 @@ def _any_other_float(frame: pd.DataFrame) -> bool:
 def _weight_of_classes(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
     """Return each row's weight of its class, 1 for a class without one."""
     labels = np.asarray(y)
+    if labels.ndim > 2:
+        raise RefusedError("class_weight needs one class a row")
     if labels.ndim > 1:
         one_hot = labels.shape[-1] != 1
         labels = labels.argmax(-1) if one_hot else labels.squeeze(-1)

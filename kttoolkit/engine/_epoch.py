@@ -32,12 +32,14 @@ class Shape:
         sizes: numbers of rows, of a batch's rows, and shapes of the tensors, where
             XLA compiles for them; None where rows come in any number.
         counts_later: whether metrics that count wait for the end of the epoch.
+        resets: whether it begins with new metrics.
     """
 
     step: str
     executor: str
     sizes: tuple[Any, ...] | None
     counts_later: bool = False
+    resets: bool = True
 
     @classmethod
     def of(cls, model: keras.Model, step: str, rows: Rows, n: int) -> "Shape":
@@ -99,7 +101,8 @@ def trace_epoch(
         tensors: Any, order: tf.Tensor, numbers: tf.Tensor, batch_size: Any
     ) -> Any:
         with standing_in(slots, numbers, examples):
-            model.reset_metrics()
+            if shape.resets:
+                model.reset_metrics()
             with wrapped(getattr(model, shape.step)) as step:
                 return _epoch(model, step, shape, tensors, order, batch_size)
 
@@ -129,6 +132,9 @@ def _epoch(
 
     def batch(start: Any, size: Any) -> Any:
         taken = tf.slice(order, [start], [size])
+        if is_exact and n % batch_size:
+            # `model.fit` shows a model batches of any size then.
+            taken = tf.compat.v1.placeholder_with_default(taken, [None])
         return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
 
     def body(start: tf.Tensor, *kept: Any) -> list[Any]:
@@ -139,10 +145,12 @@ def _epoch(
             *counts.after(step, rows, start // batch_size, kept),
         ]
 
-    begin = [0, *counts.nothing((n_loop + batch_size - 1) // batch_size)]
-    _, *kept = tf.while_loop(
-        lambda start, *_: start < n_loop, body, begin, parallel_iterations=1
-    )
+    kept: list[Any] = []
+    if not is_exact or n_loop:
+        begin = [0, *counts.nothing((n_loop + batch_size - 1) // batch_size)]
+        _, *kept = tf.while_loop(
+            lambda start, *_: start < n_loop, body, begin, parallel_iterations=1
+        )
     if kept:
         counts.catch_up(batch(0, n_loop), kept)
     if isinstance(apart, int) and apart == 0:

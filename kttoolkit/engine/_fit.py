@@ -1,6 +1,7 @@
 """`fit` of the compiled engine: the epochs, callbacks and history of `model.fit`."""
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,17 +9,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kttoolkit.engine._call import FitCall, training_rows, validation_rows
+from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
 from kttoolkit.engine._jobs import Job, Steps, run
-from kttoolkit.engine._keras import first_epoch, settle_direction
+from kttoolkit.engine._keras import compiled_parts, first_epoch, settle_direction
 from kttoolkit.engine._program import (
     Program,
     Seat,
     has_plain_optimizer,
+    make_layers,
     make_ready,
     refusing,
 )
 from kttoolkit.engine._programs import Programs
+from kttoolkit.engine._random import put_back, random_state
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
 
@@ -87,6 +90,26 @@ def fit_steps(
     Raises:
         RefusedError: before anything has been changed, but for what callbacks have.
     """
+    state = random_state() if model.built else None
+    try:
+        return _prepared(model, call, rows, validation, programs, build, last=last)
+    except RefusedError:
+        if state is not None:
+            # A layer may have drawn numbers, which `model.fit` is to draw again.
+            put_back(state)
+        raise
+
+
+def _prepared(
+    model: keras.Model,
+    call: FitCall,
+    rows: Rows,
+    validation: Rows | None,
+    programs: Programs,
+    build: Callable[[], keras.Model] | None,
+    *,
+    last: bool,
+) -> Steps[keras.callbacks.History]:
     if build is None:
         # Described as it will be at the next call, so that this one serves it too.
         with refusing():
@@ -94,14 +117,14 @@ def fit_steps(
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
     lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
     find = functools.partial(
-        programs.find, model, rows, validation, build, is_fresh=lent
-    )
+        programs.find, model, rows, validation, build, is_fresh=lent,
+        resets=not any(map(_may_count, call.callbacks)),
+    )  # fmt: skip
     found = find()
     if not lent:
         with refusing():
             make_ready(model, rows)
-    if not model.built:
-        model(keras.utils.unpack_x_y_sample_weight(rows.first())[0])
+    make_layers(model, rows)
     return _Training(model, call, rows, validation).steps(found, find)
 
 
@@ -132,6 +155,7 @@ class _Training:
             steps=rows.steps or rows.n_batches,
             model=model,
         )
+        self._resets = True
 
     def steps(
         self, found: _Found, find: Callable[[], _Found]
@@ -140,8 +164,9 @@ class _Training:
         begin_training(self.callbacks, found[0].model)
         begin = first_epoch(self.model, self.call.initial_epoch)
         epochs = range(begin, self.call.epochs)
+        self._resets = found[0].resets
         for first in epochs[:1]:
-            self.callbacks.on_epoch_begin(first)
+            self._begin_epoch(first)
         if not all(map(sees_weights_only, self.callbacks.callbacks)):
             # `model.fit` traces now, when callbacks may have changed the model.
             found = find()
@@ -153,11 +178,18 @@ class _Training:
         self, epochs: range, program: Program, seat: Seat
     ) -> Steps[keras.callbacks.History]:
         model, call = self.model, self.call
+        compiled = compiled_parts(model)
         orders = row_orders(self.rows, call.shuffle)
         logs = None
         for epoch in epochs:
             if epoch != epochs[0]:
-                self.callbacks.on_epoch_begin(epoch)
+                self._begin_epoch(epoch)
+            if any(map(operator.is_not, compiled, compiled_parts(model))):
+                raise RuntimeError(
+                    "A model is compiled before it is trained, but a callback called "
+                    "model.compile while fit was running. Set what is to change, as "
+                    "model.optimizer.learning_rate, or call fit once more."
+                )
             train = program.train(seat, self.rows, self._until_stopped(next(orders)))
             if self.validation is None or not self._is_scored(epoch):
                 logs = dict((yield train))
@@ -171,6 +203,11 @@ class _Training:
             model.optimizer.finalize_variable_values(model.trainable_weights)
         self.callbacks.on_train_end(logs=logs)
         return model.history
+
+    def _begin_epoch(self, epoch: int) -> None:
+        if not self._resets:
+            self.model.reset_metrics()
+        self.callbacks.on_epoch_begin(epoch)
 
     def _until_stopped(self, order: np.ndarray) -> np.ndarray:
         """Take what `model.fit` does before it sees that it was stopped."""
@@ -203,11 +240,20 @@ class _Training:
 
 
 def _watches_scoring(callback: keras.callbacks.Callback) -> bool:
+    return _hears(callback, "on_test_begin", "on_test_end")
+
+
+def _may_count(callback: keras.callbacks.Callback) -> bool:
+    """Tell whether a callback may look at new metrics, or evaluate into them."""
+    return _hears(callback, "on_epoch_begin") and not sees_weights_only(callback)
+
+
+def _hears(callback: keras.callbacks.Callback, *hooks: str) -> bool:
     usual = keras.callbacks.Callback
     return any(
         name in vars(callback)
-        or getattr(type(callback), name) is not getattr(usual, name)
-        for name in ("on_test_begin", "on_test_end")
+        or getattr(type(callback), name, None) is not getattr(usual, name)
+        for name in hooks
     )
 
 
@@ -253,7 +299,7 @@ def as_numbers(logs: Any) -> dict[str, float]:
         if isinstance(value, dict):
             numbers.update(as_numbers(value))
             continue
-        # Keras's own way fails with a single bfloat16.
         array = np.asarray(value.numpy() if tf.is_tensor(value) else value)
-        numbers[name] = float(array.item()) if array.size == 1 else array
+        # Keras's own way fails with a single bfloat16.
+        numbers[name] = float(array.item()) if array.ndim == 0 else array
     return numbers

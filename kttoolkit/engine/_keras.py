@@ -47,6 +47,18 @@ def logs_of_epoch(model: keras.Model, logs: Any) -> Any:
     return model._get_metrics_result_or_logs(logs)  # noqa: SLF001
 
 
+def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
+    """List a model and all layers in it, whatever they lie in.
+
+    Args:
+        model: any.
+
+    Returns:
+        The layers.
+    """
+    return list(model._flatten_layers())  # noqa: SLF001
+
+
 def has_all_but_slots(model: keras.Model) -> bool:
     """Tell whether all variables of layers, loss and metrics are made.
 
@@ -57,8 +69,7 @@ def has_all_but_slots(model: keras.Model) -> bool:
         Whether Keras itself would have nothing left to make.
     """
     parts = (model._compile_metrics, model._compile_loss)  # noqa: SLF001
-    layers = model._flatten_layers()  # noqa: SLF001
-    return all(part is None or part.built for part in (*parts, *layers))
+    return all(part is None or part.built for part in (*parts, *layers_of(model)))
 
 
 def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
@@ -72,6 +83,18 @@ def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
     """
     compiled = model._compile_metrics  # noqa: SLF001
     return [] if compiled is None else compiled.metrics
+
+
+def compiled_parts(model: keras.Model) -> tuple[Any, ...]:
+    """List what `compile` makes anew.
+
+    Args:
+        model: compiled.
+
+    Returns:
+        Its optimizer, loss and metrics.
+    """
+    return model.optimizer, model._compile_loss, model._compile_metrics  # noqa: SLF001
 
 
 def settle_direction(callback: keras.callbacks.Callback, model: keras.Model) -> None:

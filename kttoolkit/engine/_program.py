@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import Any
 
@@ -16,6 +16,7 @@ from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._keras import has_all_but_slots, is_own
+from kttoolkit.engine._random import random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
 from kttoolkit.engine._tensorflow import call_with, operations_of
@@ -97,6 +98,7 @@ class Program:
             numbers too; without one they are burnt in.
         is_fresh: whether every training begins with a new optimizer, of which nobody
             wants to know anything afterwards.
+        resets: whether an epoch of training begins with new metrics.
 
     Raises:
         RefusedError: if the model cannot be traced.
@@ -110,8 +112,10 @@ class Program:
         description: Description | None = None,
         *,
         is_fresh: bool = False,
+        resets: bool = True,
     ) -> None:
         self.model = model
+        self.resets = resets
         self.takes_numbers = description is not None
         self._description = description or Description(())
         self.traces = 0
@@ -208,13 +212,18 @@ class Program:
         # A shape takes 0.2 ms to find out.
         sizes = (step, n, rows.batch_size, *rows.shapes)
         if sizes not in self._shapes:
-            self._shapes[sizes] = Shape.of(self.model, step, rows, n)
+            shape = Shape.of(self.model, step, rows, n)
+            resets = self.resets or step == "test_step"
+            self._shapes[sizes] = replace(shape, resets=resets)
         shape = self._shapes[sizes]
         if shape not in self._functions:
             self.traces += 1
             flat = self._flat if step == "train_step" else None
             wrapped = nullcontext if flat is None else flat.updating
-            traced = trace_epoch(self.model, shape, rows, self._description, wrapped)
+            with _drawing_nothing():
+                traced = trace_epoch(
+                    self.model, shape, rows, self._description, wrapped
+                )
             is_free = takes_no_rows(self.model, shape)
             self._functions[shape] = self._placed(*traced, takes_no_rows=is_free)
         return self._functions[shape]
@@ -240,6 +249,18 @@ def _check_randomness(concrete: Any) -> None:
         raise RefusedError(
             f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
             "whose stream belongs to one graph; keras.random has seeds of its own"
+        )
+
+
+@contextmanager
+def _drawing_nothing() -> Iterator[None]:
+    """Refuse a graph whose random numbers were drawn once, when it was traced."""
+    state = random_state()
+    yield
+    if random_state() != state:
+        raise RefusedError(
+            "it draws numbers of Python's or NumPy's random when it is traced, which "
+            "model.fit does for every model anew"
         )
 
 
@@ -272,7 +293,8 @@ def make_ready(model: keras.Model, rows: Rows) -> None:
         rows: of the shape that it is trained on.
     """
     if not has_all_but_slots(model):
-        _make_all_but_slots(model, rows.first())
+        make_layers(model, rows)
+        _make_metrics(model, rows.first())
     # Some, LossScaleOptimizer for one, would make their variables twice.
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -293,11 +315,28 @@ def has_plain_optimizer(model: keras.Model) -> bool:
     return builtin and not scaled and not optimizer.use_ema
 
 
-def _make_all_but_slots(model: keras.Model, first: Any) -> None:
-    # What is done in these scopes makes variables and assigns to none.
-    if not model.built:
+def make_layers(model: keras.Model, rows: Rows) -> None:
+    """Make the variables of a model's layers, seeing rows as in `model.fit`.
+
+    Args:
+        model: of any kind.
+        rows: that it is trained on.
+    """
+    if model.built:
+        return
+    spec = keras.utils.unpack_x_y_sample_weight(rows.batch_spec())[0]
+    call = tf.function(lambda x: model(x), autograph=False)
+    try:
+        # What is done in this scope makes variables and assigns to none.
         with keras.StatelessScope():
-            model(keras.utils.unpack_x_y_sample_weight(first)[0])
+            call.get_concrete_function(spec)
+    except Exception:
+        # Of a model without `call` this, too, would be said from now on.
+        model.built = False
+        raise
+
+
+def _make_metrics(model: keras.Model, first: Any) -> None:
     if not is_own(model, "test_step"):
         held = [(variable, variable.value) for variable in model.variables]
         with keras.StatelessScope(state_mapping=held):

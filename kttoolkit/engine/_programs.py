@@ -29,6 +29,7 @@ class _Wanted:
     validation: Rows | None
     build: Callable[[], keras.Model] | None
     is_fresh: bool
+    resets: bool
 
 
 class Programs:
@@ -56,6 +57,7 @@ class Programs:
         build: Callable[[], keras.Model] | None,
         *,
         is_fresh: bool = False,
+        resets: bool = True,
     ) -> tuple[Program, tuple[float, ...]]:
         """Return a program that computes what the model would.
 
@@ -71,6 +73,7 @@ class Programs:
                 training; None traces the model itself.
             is_fresh: whether the optimizer has nothing to go on from, and nobody wants
                 to know anything of it afterwards.
+            resets: whether an epoch of training begins with new metrics.
 
         Returns:
             The program, which others may be using too, and the model's numbers.
@@ -80,8 +83,14 @@ class Programs:
             with refusing():
                 make_ready(model, rows)
         specs = (rows.spec(), None if validation is None else validation.spec())
-        around = describe(specs, keras.config.floatx(), model.jit_compile, is_fresh)
-        wanted = _Wanted(model, describe(model), rows, validation, build, is_fresh)
+        # What a model without shapes will be built for.
+        shape = None if model.built else rows.batch_spec()
+        floatx = keras.config.floatx()
+        flags = (model.jit_compile, is_fresh, resets)
+        around = describe(specs, shape, floatx, flags)
+        wanted = _Wanted(
+            model, describe(model), rows, validation, build, is_fresh, resets
+        )
         form = (wanted.description.form, around)
         numbers = wanted.description.numbers
         program = self._kept.get(form) or self._kept.get((*form, numbers))
@@ -168,8 +177,9 @@ class Programs:
     ) -> Program:
         slots = description if given else None
         program = Program(
-            model, wanted.rows, wanted.validation, slots, is_fresh=wanted.is_fresh
-        )
+            model, wanted.rows, wanted.validation, slots, is_fresh=wanted.is_fresh,
+            resets=wanted.resets,
+        )  # fmt: skip
         self.traces += program.traces
         return program
 

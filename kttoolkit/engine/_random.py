@@ -26,13 +26,33 @@ def own_random_state() -> Iterator[None]:
     Yields:
         Nothing.
     """
-    python: Any = random.getstate()
-    numpy: Any = np.random.get_state()  # noqa: NPY002
+    state = random_state()
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        put_back(state)
+
+
+def random_state() -> tuple[Any, ...]:
+    """Return the random states of Python and NumPy.
+
+    Returns:
+        What compares equal while nothing has been drawn, for `put_back`.
+    """
+    numpy: Any = np.random.get_state()  # noqa: NPY002
+    kind, keys, place, *gauss = numpy
+    return random.getstate(), (kind, keys.tobytes(), place, *gauss)
+
+
+def put_back(state: tuple[Any, ...]) -> None:
+    """Forget what was drawn since.
+
+    Args:
+        state: as `random_state` returned it.
+    """
+    python, (kind, keys, *rest) = state
+    random.setstate(python)
+    np.random.set_state((kind, np.frombuffer(keys, "uint32"), *rest))  # noqa: NPY002
 
 
 def global_seed() -> int | None:

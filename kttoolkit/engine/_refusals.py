@@ -6,13 +6,19 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError
-from kttoolkit.engine._keras import is_own
+from kttoolkit.engine._keras import is_own, layers_of
 from kttoolkit.exceptions import EngineWarning
 
 _BATCH_HOOKS = (
     "on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end",
     "on_test_batch_begin", "on_test_batch_end",
 )  # fmt: skip
+# What a graph does that these are in depends on how it is traced.
+_TRACED_OTHERWISE = {
+    "RandomElasticTransform": "does otherwise where batches differ in size",
+    "AugMix": "draws its layers when it is traced, once or twice",
+    "ScheduleFreeAdamW": "sets its momentum when it is traced",
+}
 # Marks a `fit` of the engine's.
 ENGINE = "_is_of_kttoolkit"
 # Parts of `fit` that a model may replace, and that are not traced.
@@ -65,11 +71,18 @@ def _reason_of_class(model: keras.Model) -> str | None:
         # Only while `HyperModel.fit` runs the engine stands in for `fit`.
         if is_own(model, name) and not hasattr(vars(model).get(name), ENGINE):
             return f"{type(model).__name__} has a {name} of its own"
+    optimizer = [] if model.optimizer.built else [model.optimizer]
+    for part in (*optimizer, *layers_of(model)):
+        name = type(part).__name__
+        if name in _TRACED_OTHERWISE:
+            return f"{name} {_TRACED_OTHERWISE[name]}"
     return None
 
 
 def _reason_of_call(call: FitCall) -> str | None:
     for callback in call.callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            return f"{type(callback).__name__} is no callback of Keras"
         hook = _batch_hook(callback)
         if hook is not None:
             return f"{type(callback).__name__} is called for every batch ({hook})"

@@ -54,11 +54,27 @@ class Rows:
         """Return a batch of the first row."""
         return keras.tree.map_structure(lambda tensor: tensor[:1], self.tensors)
 
-    def spec(self) -> Any:
-        """Return the shapes and dtypes, any number of rows."""
+    def spec(self, n: int | None = None) -> Any:
+        """Return the shapes and dtypes of a part.
+
+        Args:
+            n: how many rows it has; any number if left out.
+
+        Returns:
+            `tf.TensorSpec`s in the structure of `tensors`.
+        """
         return keras.tree.map_structure(
-            lambda t: tf.TensorSpec([None, *t.shape[1:]], t.dtype), self.tensors
+            lambda t: tf.TensorSpec([n, *t.shape[1:]], t.dtype), self.tensors
         )
+
+    def batch_spec(self) -> Any:
+        """Return the shapes and dtypes of a batch, as `model.fit` shows it a model.
+
+        Returns:
+            `tf.TensorSpec`s, of a known number of rows where all batches have it.
+        """
+        is_even = self.n_samples % self.batch_size == 0
+        return self.spec(self.batch_size if is_even else None)
 
     def part(self, taken: np.ndarray) -> "Rows":
         """Use some of the rows only, without copying them.
