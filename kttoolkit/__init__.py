@@ -16,16 +16,16 @@ if TYPE_CHECKING:
         HyperModel,
         Objective,
         SklearnTuner,
-        applications,
-        errors,
         synchronized,
     )
 
     from kttoolkit import (
+        applications,
         builders,
         cv,
         datasets,
         engine,
+        errors,
         exceptions,
         importance,
         methods,
@@ -112,8 +112,6 @@ _HOME = {
     "HyperModel": "keras_tuner",
     "Objective": "keras_tuner",
     "SklearnTuner": "keras_tuner",
-    "applications": "keras_tuner",
-    "errors": "keras_tuner",
     "synchronized": "keras_tuner",
 }
 

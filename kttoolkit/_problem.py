@@ -21,7 +21,13 @@ from kttoolkit.exceptions import (
     SearchSpaceError,
 )
 from kttoolkit.plain import is_text, shown, visible
-from kttoolkit.probe import check_targets, default_objective, reported_metrics, task_of
+from kttoolkit.probe import (
+    check_targets,
+    default_objective,
+    has_own_step,
+    reported_metrics,
+    task_of,
+)
 from kttoolkit.scoring import numbers_of
 from kttoolkit.tuners import HyperParameters, with_direction
 
@@ -354,7 +360,7 @@ def _as_objective(
     may_add = (
         factory.trains_in_its_own_way(model)
         or request.has_callbacks
-        or _has_own_step(model)
+        or has_own_step(model)
         or not reported
     )
     parts = objective if isinstance(objective, list) else [objective]
@@ -380,8 +386,3 @@ def _is_objective(part: Any) -> bool:
         and isinstance(part.direction, str)
         and part.direction in {"min", "max"}
     )
-
-
-def _has_own_step(model: Any) -> bool:
-    module = type(model).train_step.__module__
-    return not module.startswith("keras.")

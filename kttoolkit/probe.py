@@ -37,16 +37,35 @@ def task_of(model: keras.Model) -> str | None:
     return "regression" if hasattr(keras.losses, name) else None
 
 
-def check_targets(model: keras.Model, data: TrainingData) -> None:
-    """Refuse to guess what whole numbers mean to a loss of one's own.
+def has_own_step(model: keras.Model) -> bool:
+    """Tell whether a model trains by a step of its own, whatever its loss.
 
     Args:
-        model: whose loss does not tell classes from measurements (`task_of`).
-        data: its rows, of which nobody has said either.
+        model: any.
+
+    Returns:
+        Whether its class defines `train_step`.
+    """
+    return not type(model).train_step.__module__.startswith("keras.")
+
+
+def check_targets(model: keras.Model, data: TrainingData) -> None:
+    """Refuse rows without targets, and to guess what whole numbers mean to a loss.
+
+    Args:
+        model: compiled, or with a `fit` of its own.
+        data: its rows, of which nobody has said what task they are.
 
     Raises:
-        DataError: if numbers would be taken for classes and counted anew from 0.
+        DataError: if there are no targets for its loss, or numbers would be taken for
+            classes and counted anew from 0 under a loss that does not tell.
     """
+    loss = getattr(model, "loss", None)
+    if data.y is None and data.indexable and loss and not has_own_step(model):
+        raise DataError(
+            f"y must be given to train with loss={loss!r}, but got y=None. Pass the "
+            "targets; an autoencoder's are its x."
+        )
     classes = list(data.classes)
     is_numeric = all(isinstance(c, int | float) and c is not True for c in classes)
     if task_of(model) is None and is_numeric and classes != list(range(len(classes))):

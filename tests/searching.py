@@ -1,6 +1,6 @@
 """Programs that tests start as processes: a quick search, a worker of a search.
 
-Usage: searching.py quick TUNER FOLDER | worker FOLDER | parallel FOLDER
+Usage: searching.py quick TUNER FOLDER | worker FOLDER TUNER | parallel FOLDER
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def table(tuner):
     return sorted(rows, key=lambda row: row[0])
 
 
-def worker(folder):
+def worker(folder, tuner):
     """Take part in a search with folds, as chief or worker."""
     import numpy as np
     from conftest import build_binary
@@ -74,11 +74,11 @@ def worker(folder):
     rng = np.random.default_rng(0)
     y = np.arange(40) % 2
     x = rng.normal(size=(40, 4)).astype("float32") + y[:, None]
-    tuner = kttoolkit.RandomSearch(
+    search = getattr(kttoolkit, tuner)(
         build_binary, "val_loss", max_trials=4, seed=0, cv=2,
         directory=folder, project_name="p",
     )  # fmt: skip
-    tuner.search(x, y, epochs=1, verbose=0)
+    search.search(x, y, epochs=1, verbose=0)
 
 
 class Slow:

@@ -1,11 +1,16 @@
 """Code written for Keras Tuner runs with the import changed and nothing else."""
 
+import importlib
 import re
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold
+
+import kttoolkit
+from kttoolkit.exceptions import DataError, StudyFolderError
 
 SCRIPT = """
 import keras
@@ -100,8 +105,6 @@ def test_a_distribution_strategy_is_kept(cv, blobs, build, tmp_path):
     """Built, continued and loaded in the strategy's scope, with and without folds."""
     import tensorflow as tf
 
-    import kttoolkit
-
     tuner = kttoolkit.Hyperband(
         build, "val_loss", max_epochs=2, factor=2, cv=cv, seed=0, directory=tmp_path,
         distribution_strategy=tf.distribute.MirroredStrategy(["/cpu:0"]),
@@ -115,8 +118,6 @@ def test_a_distribution_strategy_is_kept(cv, blobs, build, tmp_path):
 
 
 def test_every_public_name_of_keras_tuner_is_here():
-    import kttoolkit
-
     theirs = {name for name in dir(keras_tuner) if not name.startswith("_")} - {"src"}
     missing = {name for name in theirs if not hasattr(kttoolkit, name)}
     assert not missing
@@ -125,9 +126,16 @@ def test_every_public_name_of_keras_tuner_is_here():
         assert hasattr(kttoolkit.oracles, f"{name}Oracle") or name == "RandomSearch"
 
 
-def test_other_groups_are_other_folds(blobs, build, tmp_path):
-    import kttoolkit
+@pytest.mark.parametrize("room", ["applications", "errors", "oracles", "tuners"])
+def test_modules_of_keras_tuner_can_be_imported_from(room):
+    theirs = importlib.import_module(f"keras_tuner.{room}")
+    ours = importlib.import_module(f"kttoolkit.{room}")
+    names = {n for n, v in vars(theirs).items() if isinstance(v, type)}
+    assert names
+    assert not {name for name in names if not hasattr(ours, name)}
 
+
+def test_other_groups_are_other_folds(blobs, build, tmp_path):
     x, y = blobs
     numbers = np.arange(len(x))
     tuner = kttoolkit.RandomSearch(
@@ -140,8 +148,6 @@ def test_other_groups_are_other_folds(blobs, build, tmp_path):
 
 
 def constant(hp):
-    import keras
-
     layer = keras.layers.Dense(1, kernel_initializer="ones")
     model = keras.Sequential([keras.Input((4,)), layer])
     rate = hp.Choice("rate", [0.01, 0.02])
@@ -167,8 +173,6 @@ RETURNED = {
 
 @pytest.mark.parametrize("kind", RETURNED)
 def test_several_trainings_of_a_trial_count_with_their_mean(kind, blobs, tmp_path):
-    import kttoolkit
-
     class Several(keras_tuner.HyperModel):
         def build(self, hp):
             return constant(hp)
@@ -200,10 +204,6 @@ def test_several_trainings_of_a_trial_count_with_their_mean(kind, blobs, tmp_pat
 def test_a_model_with_a_fit_of_its_own_needs_no_compiling(
     cv, engine, blobs, tmp_path, recwarn
 ):
-    import keras
-
-    import kttoolkit
-
     class Own(keras.Sequential):
         def fit(self, x, y, validation_data=None, **kwargs):
             self(x)
@@ -227,8 +227,6 @@ def test_a_model_with_a_fit_of_its_own_needs_no_compiling(
 
 @pytest.mark.filterwarnings("ignore:Trained with model.fit")
 def test_a_fit_that_a_model_was_given_is_called(blobs, tmp_path):
-    import kttoolkit
-
     calls = []
 
     def build(hp):
@@ -259,3 +257,77 @@ def test_a_fit_that_a_model_was_given_is_called(blobs, tmp_path):
     model = build(keras_tuner.HyperParameters())
     kttoolkit.fit(model, *blobs, epochs=3, verbose=0)
     assert calls[-1] == 3
+
+
+def test_models_of_a_loop_of_ones_own_can_be_had_afterwards(blobs, tmp_path):
+    """A tuner that trains by itself compiles nothing, and keeps weights itself."""
+
+    class Own(kttoolkit.Tuner):
+        def run_trial(self, trial, x):
+            model = self.hypermodel.build(trial.hyperparameters)
+            self.save_model(trial.trial_id, model)
+            return {"loss": float(np.mean(np.square(model(x))))}
+
+        def save_model(self, trial_id, model, step=0):
+            model.save_weights(f"{self.get_trial_dir(trial_id)}/checkpoint.weights.h5")
+
+    def build(hp):
+        return keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(hp.Int("u", 1, 8))]
+        )
+
+    oracle = kttoolkit.oracles.RandomSearchOracle(
+        kttoolkit.Objective("loss", "min"), max_trials=2, seed=0
+    )
+    tuner = Own(oracle, build, directory=tmp_path)
+    x = blobs[0].astype("float32")
+    tuner.search(x)
+    best = tuner.get_best_models()[0]
+    score = tuner.oracle.get_best_trials()[0].score
+    assert np.mean(np.square(best(x))) == pytest.approx(score)
+
+
+def test_folds_without_targets_are_refused_before_training(blobs, build, tmp_path):
+    tuner = kttoolkit.RandomSearch(build, "val_loss", cv=2, directory=tmp_path)
+    with pytest.raises(DataError, match=r"y must be given to train with loss=.*y=None"):
+        tuner.search(blobs[0], verbose=0)
+    assert not tuner.oracle.trials
+
+
+def test_the_project_of_another_tuner_is_named(blobs, build, tmp_path):
+    tuner = kttoolkit.RandomSearch(build, "val_loss", max_trials=1, directory=tmp_path)
+    tuner.search(*blobs, validation_split=0.5, verbose=0)
+    with pytest.raises(
+        StudyFolderError, match=r"as that of a Bayesian.* another tuner"
+    ):
+        kttoolkit.BayesianOptimization(build, "val_loss", directory=tmp_path)
+
+
+def test_a_grid_of_two_workers_grows_while_both_run(tmp_path):
+    """`HyperModel.fit` may ask for more than `build`, which the other does not know."""
+    found = []
+    for library in (keras_tuner, kttoolkit):
+        oracle = library.oracles.GridSearchOracle(library.Objective("s", "min"))
+        oracle._set_project_dir(tmp_path / library.__name__, "p")
+        space = library.HyperParameters()
+        space.Boolean("a")
+        oracle.update_space(space)
+        trials = [oracle.create_trial("w1"), oracle.create_trial("w2")]
+        assert oracle.create_trial("w3").status == "IDLE"
+        _end(oracle, trials[0])
+        trials.append(oracle.create_trial("w1"))
+        assert oracle.create_trial("w3").status == "IDLE"
+        for trial in trials[1:]:
+            _end(oracle, trial)
+        trials.append(oracle.create_trial("w1"))
+        found.append([trial.hyperparameters.values for trial in trials])
+    assert found[0] == found[1]
+    assert found[1][-1] == {"a": True, "b": True}
+
+
+def _end(oracle, trial):
+    trial.hyperparameters.Boolean("b")
+    oracle.update_space(trial.hyperparameters)
+    oracle.update_trial(trial.trial_id, {"s": 1.0})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)

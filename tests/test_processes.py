@@ -67,14 +67,16 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(kind, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_chief_and_two_workers_share_a_search_with_folds(tmp_path):
+@pytest.mark.parametrize("tuner", ["RandomSearch", "GridSearch"])
+def test_a_chief_and_two_workers_share_a_search_with_folds(tmp_path, tuner):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     shared = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": port}
     names = ["chief", "tuner0", "tuner1"]
     processes = [
-        start("worker", tmp_path, KERASTUNER_TUNER_ID=name, **shared) for name in names
+        start("worker", tmp_path, tuner, KERASTUNER_TUNER_ID=name, **shared)
+        for name in names
     ]
     try:
         for process in processes:

@@ -19,6 +19,8 @@ from kttoolkit.exceptions import KttoolkitError
 from kttoolkit.plain import visible, visible_lines
 from kttoolkit.results import TuneResult, read_result
 
+__all__ = ["main", "read_table", "show", "table_preprocessor", "write_outputs"]
+
 MODEL_FOLDER = "model"
 PREDICTIONS_FILE = "predictions.csv"
 REPORT_FILE = "report.html"

@@ -32,12 +32,14 @@ class ModelFactory:
             replace those of the model.
         max_model_size: the most trainable parameters a model may have, or None.
         distribution_strategy: a `tf.distribute.Strategy` to build under, or None.
+        may_be_uncompiled: whether models are trained in some other way than by `fit`.
     """
 
     hypermodel: keras_tuner.HyperModel
     compile_overrides: Mapping[str, Any] = field(default_factory=dict)
     max_model_size: int | None = None
     distribution_strategy: Any = None
+    may_be_uncompiled: bool = False
 
     def build(self, hp: keras_tuner.HyperParameters, rows: Any = None) -> keras.Model:
         """Build, compile and check one model.
@@ -138,7 +140,8 @@ class ModelFactory:
         Returns:
             Whether the hypermodel, or the model itself, has one.
         """
-        return self.has_own_fit or is_own(model, "fit")
+        is_known = self.may_be_uncompiled or self.has_own_fit
+        return is_known or is_own(model, "fit")
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any,

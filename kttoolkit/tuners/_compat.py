@@ -164,9 +164,10 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
         except _DAMAGED as error:
             raise StudyFolderError(
                 "A study folder must hold what Keras Tuner wrote, but "
-                f"{self._project_dir} cannot be read: {error!r}. Restore it from a "
-                "copy, or start another one with overwrite=True or another "
-                "project_name."
+                f"{self._project_dir} cannot be read as that of a "
+                f"{type(self).__name__}: {error!r}. Choose another project_name if "
+                "another tuner wrote it. If it is damaged, restore it from a copy, or "
+                "start again with overwrite=True."
             ) from error
         for trial_id in list(self._retry_queue):
             trial = self.trials[trial_id]

@@ -88,7 +88,7 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         if place == len(self._order):
             return False
         following = self.trials[self._order[place]].hyperparameters.values
-        return self._compare(values, following) >= 0
+        return self._compare(values, self._completed(following)) >= 0
 
     def get_state(self) -> dict[str, Any]:
         """Return what a restart needs."""
@@ -171,8 +171,12 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
     def on_trial_end(self, trial: Any) -> None:
         """Close a trial; after the first, hold the whole grid against the timeout."""
         super().on_trial_end(trial)
-        planned = self.oracle.planned_trials()
-        if self.timeout is None or planned is None or len(self.oracle.end_order) != 1:
+        oracle = self.oracle
+        # A worker has no more than a line to the chief, which has the grid.
+        if self.timeout is None or not isinstance(oracle, GridSearchOracle):
+            return
+        planned = oracle.planned_trials()
+        if planned is None or len(oracle.end_order) != 1:
             return
         record = TrialRecord.read(Path(self.get_trial_dir(trial.trial_id)))
         at_once = 1 if self.parallel is None else self.parallel.width

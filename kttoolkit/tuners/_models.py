@@ -10,6 +10,8 @@ from kttoolkit.files import read_json
 from kttoolkit.hyperparameters import as_hyperparameters
 from kttoolkit.tuners._guard import GuardedTuner
 
+_LIBRARIES = ("keras_tuner.", "kttoolkit.")
+
 
 class ModelTuner(GuardedTuner):
     """A tuner whose models are those that its folds trained."""
@@ -49,4 +51,6 @@ class ModelTuner(GuardedTuner):
             {name: value for name, value in given.items() if value},
             self.max_model_size,
             self.distribution_strategy,
+            # By a loop of its own, maybe.
+            may_be_uncompiled=not self.run_trial.__module__.startswith(_LIBRARIES),
         )
