@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -13,6 +15,8 @@ settings.register_profile("quick", max_examples=50, deadline=None, derandomize=T
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 _TRIED = [0]
+# Tracing makes many objects: looking for garbage less often saves a tenth of the time.
+gc.set_threshold(100_000, 20, 100)
 
 
 def tried():
