@@ -19,7 +19,7 @@ from kttoolkit.engine._keras import has_all_but_slots, is_own
 from kttoolkit.engine._random import random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
-from kttoolkit.engine._tensorflow import call_with, operations_of
+from kttoolkit.engine._tensorflow import POOL, call_with, operations_of, trace
 
 # Their generator belongs to the traced graph: another graph draws other numbers.
 _RANDOM = {
@@ -325,11 +325,10 @@ def make_layers(model: keras.Model, rows: Rows) -> None:
     if model.built:
         return
     spec = keras.utils.unpack_x_y_sample_weight(rows.batch_spec())[0]
-    call = tf.function(lambda x: model(x), autograph=False)
     try:
         # What is done in this scope makes variables and assigns to none.
         with keras.StatelessScope():
-            call.get_concrete_function(spec)
+            trace(lambda x: model(x), POOL, spec)
     except Exception:
         # Of a model without `call` this, too, would be said from now on.
         model.built = False
