@@ -11,7 +11,7 @@ from keras_tuner import Objective
 
 from kttoolkit.builders import Builder
 from kttoolkit.cv import FoldData, Folds, as_folds, prepare, split_off_test
-from kttoolkit.data import TrainingData, as_training_data
+from kttoolkit.data import TrainingData, as_training_data, needs_rows
 from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import (
     CrossValidationError,
@@ -270,10 +270,7 @@ def _pose_stream(
 ) -> Problem:
     kind = type(request.x).__name__
     if request.cv is not None:
-        raise CrossValidationError(
-            f"Folds need rows that can be indexed, but got x of type {kind}. Pass "
-            "arrays, or cv=None with validation_data=."
-        )
+        raise CrossValidationError(needs_rows(request.x))
     if request.validation_data is None:
         raise CrossValidationError(
             f"A stream (x of type {kind}) needs validation_data= to be scored on, but "

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 import warnings
 
@@ -310,6 +311,17 @@ def test_a_preprocessor_can_be_tuned(tune):
     kind = {"standard": StandardScaler, "minmax": MinMaxScaler}
     assert isinstance(fitted, kind[result.best_values["scaler"]])
     assert model.count_params() > 0
+
+
+def test_the_arrays_of_a_stream_can_be_cut(tune, blobs):
+    """As the error says that folds need."""
+    stream = tf.data.Dataset.from_tensor_slices(blobs).batch(16)
+    with pytest.raises(CrossValidationError, match="Make arrays of it") as told:
+        tune(x=stream, y=None)
+    code = re.search(r"next\(iter\(.*?\)\)\)", str(told.value))[0]
+    x, y = eval(code, {"x": stream})
+    result = tune(x=x, y=y, max_trials=1, max_epochs=1)
+    assert result.study.n_samples == len(blobs[0])
 
 
 @pytest.mark.filterwarnings("ignore:.*Dataset, and not only arrays:UserWarning")

@@ -17,7 +17,7 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
-from kttoolkit.data import TrainingData
+from kttoolkit.data import TrainingData, needs_rows
 from kttoolkit.exceptions import CrossValidationError, KttoolkitError
 from kttoolkit.plain import shown, visible
 
@@ -112,10 +112,7 @@ def as_folds(
     if isinstance(cv, Folds):
         return cv
     if not data.indexable:
-        raise CrossValidationError(
-            "Folds need rows that can be indexed, but got x of type "
-            f"{type(data.x).__name__}. Pass arrays, or cv=None with validation_data."
-        )
+        raise CrossValidationError(needs_rows(data.x))
     if cv is None:
         return _holdout(data, validation_split, validation)
     if validation_split is not None or validation is not None:

@@ -22,6 +22,7 @@ from kttoolkit.data._inputs import (
     frame_to_array,
     is_stream,
     n_rows,
+    needs_rows,
     take,
 )
 from kttoolkit.data._targets import Task, as_known_array, as_targets, as_targets_like
@@ -36,6 +37,7 @@ __all__ = [
     "frame_to_array",
     "is_stream",
     "n_rows",
+    "needs_rows",
     "take",
 ]
 

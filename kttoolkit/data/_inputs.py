@@ -29,6 +29,24 @@ def is_stream(x: Any) -> bool:
     return not has_rows and (hasattr(x, "__getitem__") or hasattr(x, "__iter__"))
 
 
+def needs_rows(x: Any) -> str:
+    """Say that folds cannot be cut from a stream, and what to do.
+
+    Args:
+        x: a stream.
+
+    Returns:
+        Text for an error.
+    """
+    way = "Pass arrays"
+    if hasattr(x, "unbatch"):
+        way = "Make arrays of it, x, y = next(iter(x.unbatch().batch(10**6)))"
+    return (
+        f"Folds need rows that can be indexed, but got x of type {type(x).__name__}. "
+        f"{way}, or pass cv=None with validation_data=."
+    )
+
+
 def take(values: Any, rows: np.ndarray) -> Any:
     """Index arrays, frames, and dicts or lists of them by row number.
 
