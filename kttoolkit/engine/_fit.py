@@ -240,21 +240,19 @@ class _Training:
 
 
 def _watches_scoring(callback: keras.callbacks.Callback) -> bool:
-    return _hears(callback, "on_test_begin", "on_test_end")
+    usual = keras.callbacks.Callback
+    return any(
+        name in vars(callback)
+        or getattr(type(callback), name) is not getattr(usual, name)
+        for name in ("on_test_begin", "on_test_end")
+    )
 
 
 def _may_count(callback: keras.callbacks.Callback) -> bool:
     """Tell whether a callback may look at new metrics, or evaluate into them."""
-    return _hears(callback, "on_epoch_begin") and not sees_weights_only(callback)
-
-
-def _hears(callback: keras.callbacks.Callback, *hooks: str) -> bool:
-    usual = keras.callbacks.Callback
-    return any(
-        name in vars(callback)
-        or getattr(type(callback), name, None) is not getattr(usual, name)
-        for name in hooks
-    )
+    hook = getattr(callback, "on_epoch_begin", None)
+    is_kerass = str(getattr(hook, "__module__", "")).startswith("keras.")
+    return not is_kerass and not sees_weights_only(callback)
 
 
 def begin_training(
