@@ -292,3 +292,70 @@ def test_weights_of_classes_go_with_datasets():
     dataset = tf.data.Dataset.from_tensor_slices((X, (Y > 0).astype("int32"))).batch(8)
     build = sequential(loss="binary_crossentropy")
     both(build, dataset, class_weight={0: 2.0, 1: 1.0}, shuffle=False)
+
+
+# -- what changes between trainings, and what callbacks change ---
+
+CHANGES = {
+    "trainable": lambda model: setattr(model.layers[0], "trainable", False),
+    "rate": lambda model: setattr(model.layers[1], "rate", 0.9),
+    "beta": lambda model: setattr(model.optimizer, "beta_1", 0.1),
+}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_has_no_effect_until_the_model_is_compiled(name, jit):
+    """Keras goes on with the graph of the first training, and so do we."""
+
+    def build():
+        make = sequential(L.Dense(4), L.Dropout(0.2), optimizer="adam", jit_compile=jit)
+        return make()
+
+    losses = []
+    for fit in (keras.Model.fit, kttoolkit.fit):
+        keras.utils.set_random_seed(1)
+        model = build()
+        found = []
+        for compiles in (False, False, True):
+            if compiles:
+                model.compile("adam", "mse", jit_compile=jit)
+            found += fit(model, X, Y, epochs=2, verbose=0).history["loss"]
+            CHANGES[name](model)
+        losses.append(found)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+class Unfreezing(C.Callback):
+    def on_train_begin(self, logs=None):
+        self.model.layers[0].trainable = True
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_callback_may_unfreeze_a_layer_before_training(jit):
+    def build():
+        model = sequential(L.Dense(4), optimizer="adam", jit_compile=jit)()
+        model.layers[0].trainable = False
+        model.compile("adam", "mse", jit_compile=jit)
+        return model
+
+    with pytest.warns(EngineWarning, match="Unfreezing may unfreeze layers"):
+        both(build, X, Y, callbacks=lambda: [Unfreezing()])
+
+
+class KnownSize(L.Layer):
+    """Does otherwise where the number of rows is not known."""
+
+    def call(self, x):
+        return x * (2.0 if x.shape[0] is None else 1.0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"steps_per_epoch": 2}, {"validation_data": (X, Y), "validation_steps": 2}, {}],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_steps_that_leave_rows_out_do_not_make_batches_even(given):
+    both(sequential(KnownSize(), jit_compile=True), X, Y, batch_size=8, epochs=1,
+         **given)  # fmt: skip

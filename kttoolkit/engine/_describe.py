@@ -52,7 +52,8 @@ _BY_TYPE = (
 )  # fmt: skip
 # Bookkeeping that holds addresses, or that `fit` itself writes.
 _SKIPPED = {
-    "_tracker", "_nodes", "_kttoolkit_programs", "_initial_seed", "history", "fit",
+    "_tracker", "_nodes", "_kttoolkit_programs", "_kttoolkit_traced", "fit", "history",
+    "_initial_seed",
     "stop_training", "stop_evaluating", "stop_predicting",
     "train_function", "test_function", "predict_function",
     "_eval_epoch_iterator", "_initial_epoch", "_trainable_variables_indices",

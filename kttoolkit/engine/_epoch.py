@@ -33,6 +33,7 @@ class Shape:
             XLA compiles for them; None where rows come in any number.
         counts_later: whether metrics that count wait for the end of the epoch.
         resets: whether it begins with new metrics.
+        is_even: under XLA, whether `model.fit` would know the rows of a batch.
     """
 
     step: str
@@ -40,6 +41,7 @@ class Shape:
     sizes: tuple[Any, ...] | None
     counts_later: bool = False
     resets: bool = True
+    is_even: bool = True
 
     @classmethod
     def of(cls, model: keras.Model, step: str, rows: Rows, n: int) -> "Shape":
@@ -55,7 +57,8 @@ class Shape:
             The shape.
         """
         if model.jit_compile:
-            return cls(step, POOL, (n, rows.batch_size, *rows.shapes))
+            sizes = (n, rows.batch_size, *rows.shapes)
+            return cls(step, POOL, sizes, is_even=rows.is_even)
         waits = not is_own(model, step, *_REPORTING) and can_count_later(model, n)
         return cls(step, executor_for(model, rows.batch_size), None, waits)
 
@@ -132,8 +135,7 @@ def _epoch(
 
     def batch(start: Any, size: Any) -> Any:
         taken = tf.slice(order, [start], [size])
-        if is_exact and n % batch_size:
-            # `model.fit` shows a model batches of any size then.
+        if not shape.is_even:
             taken = tf.compat.v1.placeholder_with_default(taken, [None])
         return keras.tree.map_structure(lambda t: tf.gather(t, taken), tensors)
 

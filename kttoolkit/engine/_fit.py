@@ -3,6 +3,7 @@
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
+from kttoolkit.engine._describe import describe
 from kttoolkit.engine._jobs import Job, Steps, run
 from kttoolkit.engine._keras import compiled_parts, first_epoch, settle_direction
 from kttoolkit.engine._program import (
@@ -31,6 +33,10 @@ _SEE_WEIGHTS_ONLY = (
     keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler,
     keras.callbacks.ProgbarLogger,
 )  # fmt: skip
+# A program, and the numbers of the model that it is to be given.
+_Found = tuple[Program, Sequence[float]]
+_ATTRIBUTE = "_kttoolkit_traced"
+_KINDS_KEPT = 2
 
 
 def fit_compiled(
@@ -116,10 +122,14 @@ def _prepared(
             make_ready(model, rows)
     unseen = last and all(sees_weights_only(callback) for callback in call.callbacks)
     lent = unseen and has_plain_optimizer(model) and not model.optimizer.built
-    find = functools.partial(
-        programs.find, model, rows, validation, build, is_fresh=lent,
-        resets=not any(map(_may_count, call.callbacks)),
-    )  # fmt: skip
+    resets = not any(map(_may_count, call.callbacks))
+    find: Callable[[], _Found] = functools.partial(
+        programs.find, model, rows, validation, build, is_fresh=lent, resets=resets
+    )
+    if not last:
+        specs = [part and part.batch_spec() for part in (rows, validation)]
+        key = describe(specs, keras.config.floatx(), model.jit_compile, resets)
+        find = _Traced.of(model).finder(key, find)
     found = find()
     if not lent:
         with refusing():
@@ -128,8 +138,38 @@ def _prepared(
     return _Training(model, call, rows, validation).steps(found, find)
 
 
-# A program, and the numbers of the model that it is to be given.
-_Found = tuple[Program, Sequence[float]]
+@dataclass(frozen=True)
+class _Traced:
+    """What a model was trained by before, and is until it is compiled again.
+
+    `model.fit` traces once for rows of one kind: what is changed in a model between two
+    trainings has no effect on the second, but for the values of variables.
+    """
+
+    compiled: tuple[Any, ...]
+    found: dict[Any, _Found] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "_Traced":
+        known: _Traced | None = vars(model).get(_ATTRIBUTE)
+        compiled = compiled_parts(model)
+        if known is None or any(map(operator.is_not, known.compiled, compiled)):
+            known = cls(compiled)
+            object.__setattr__(model, _ATTRIBUTE, known)
+        return known
+
+    def finder(self, key: Any, find: Callable[[], _Found]) -> Callable[[], _Found]:
+        """Return what finds the program of an earlier training, or a new one."""
+        if key in self.found:
+            return functools.partial(self.found.__getitem__, key)
+
+        def find_and_keep() -> _Found:
+            while len(self.found) >= _KINDS_KEPT:
+                self.found.pop(next(iter(self.found)))
+            self.found[key] = find()
+            return self.found[key]
+
+        return find_and_keep
 
 
 class _Training:

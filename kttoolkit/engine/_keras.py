@@ -92,9 +92,9 @@ def compiled_parts(model: keras.Model) -> tuple[Any, ...]:
         model: compiled.
 
     Returns:
-        Its optimizer, loss and metrics.
+        Its loss and metrics.
     """
-    return model.optimizer, model._compile_loss, model._compile_metrics  # noqa: SLF001
+    return model._compile_loss, model._compile_metrics  # noqa: SLF001
 
 
 def settle_direction(callback: keras.callbacks.Callback, model: keras.Model) -> None:

@@ -210,7 +210,7 @@ class Program:
     def _function(self, step: str, rows: Rows, n: int) -> _Function:
         """Trace an epoch, unless one of its shape was traced before."""
         # A shape takes 0.2 ms to find out.
-        sizes = (step, n, rows.batch_size, *rows.shapes)
+        sizes = (step, n, rows.batch_size, rows.is_even, *rows.shapes)
         if sizes not in self._shapes:
             shape = Shape.of(self.model, step, rows, n)
             resets = self.resets or step == "test_step"

@@ -19,6 +19,7 @@ _TRACED_OTHERWISE = {
     "AugMix": "draws its layers when it is traced, once or twice",
     "ScheduleFreeAdamW": "sets its momentum when it is traced",
 }
+_KNOWN = ("keras.", "kttoolkit.")
 # Marks a `fit` of the engine's.
 ENGINE = "_is_of_kttoolkit"
 # Parts of `fit` that a model may replace, and that are not traced.
@@ -37,7 +38,11 @@ def check(model: keras.Model, call: FitCall) -> None:
     Raises:
         RefusedError: with the reason.
     """
-    reason = _reason_of_model(model) or _reason_of_call(call)
+    reason = (
+        _reason_of_model(model)
+        or _reason_of_call(call)
+        or _reason_of_frozen_layers(model, call)
+    )
     if reason is not None:
         raise RefusedError(reason)
 
@@ -90,6 +95,17 @@ def _reason_of_call(call: FitCall) -> str | None:
         return "validation_freq is neither a whole number nor a list"
     if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
         return "keras.config limits epochs or steps"
+    return None
+
+
+def _reason_of_frozen_layers(model: keras.Model, call: FitCall) -> str | None:
+    """Wait for callbacks that may unfreeze a layer: an optimizer is made only once."""
+    if model.optimizer.built or all(layer.trainable for layer in layers_of(model)):
+        return None
+    for callback in call.callbacks:
+        hooks = (callback.on_train_begin, callback.on_epoch_begin)
+        if not all(str(hook.__module__).startswith(_KNOWN) for hook in hooks):
+            return f"{type(callback).__name__} may unfreeze layers before training"
     return None
 
 

@@ -73,8 +73,12 @@ class Rows:
         Returns:
             `tf.TensorSpec`s, of a known number of rows where all batches have it.
         """
-        is_even = self.n_samples % self.batch_size == 0
-        return self.spec(self.batch_size if is_even else None)
+        return self.spec(self.batch_size if self.is_even else None)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all batches have as many rows, those that steps leave out too."""
+        return self.n_samples % self.batch_size == 0
 
     def part(self, taken: np.ndarray) -> "Rows":
         """Use some of the rows only, without copying them.
