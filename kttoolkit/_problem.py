@@ -1,5 +1,6 @@
 """Everything that can be known, and refused, before training starts."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from kttoolkit.exceptions import (
 )
 from kttoolkit.plain import is_text, shown, visible
 from kttoolkit.probe import (
+    check_given,
     check_targets,
     default_objective,
     has_own_step,
@@ -110,6 +112,8 @@ def pose(request: Request) -> Problem:
         model = factory.build_unchecked(hp)
         task = task_of(model) if task is None else task
     data = as_data(request, request.x, request.y, task)
+    if model is not None:
+        check_given(model, data)
     if model is not None and task is None:
         check_targets(model, data)
     if not data.indexable:
@@ -367,6 +371,8 @@ def _as_objective(
                 "objective must be a metric name, a keras_tuner.Objective or a list of "
                 f"them, but got {shown(part)}."
             )
+        if part.name in reported:
+            _warn_of_training_metric(part.name)
         if part.name not in known and not may_add:
             raise ObjectiveError(
                 "The objective must be among what the model reports, but "
@@ -374,6 +380,15 @@ def _as_objective(
                 "with that metric, or choose one of these."
             )
     return objective
+
+
+def _warn_of_training_metric(name: str) -> None:
+    warnings.warn(
+        f"objective={name!r} is measured on the rows that are trained on, so that the "
+        f"setting that overfits most may win. Pass 'val_{name}' for rows that are not.",
+        UserWarning,
+        stacklevel=5,
+    )
 
 
 def _is_objective(part: Any) -> bool:

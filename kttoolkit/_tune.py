@@ -88,9 +88,10 @@ def tune(
             "kfold", a scikit-learn splitter, an iterable of index pairs, or None
             for a hold-out. Five, as in scikit-learn: more cost more trainings,
             fewer leave less to learn from.
-        objective: a Keras metric name, with or without `val_`, or a
-            `keras_tuner.Objective`; by default the validation accuracy for
-            classification and the validation loss otherwise. A metric with several
+        objective: a Keras metric name or a `keras_tuner.Objective`; by default the
+            validation accuracy for classification and the validation loss otherwise.
+            Without `val_` it is measured on the rows that are trained on, as in Keras
+            Tuner, which a warning says. A metric with several
             values, such as an `F1Score` of each class, counts with their mean, as in
             Keras Tuner.
         max_trials: the most trials; 10 by default for random and Bayesian search,

@@ -242,7 +242,7 @@ def _fit_kwargs(name: str, value: Any) -> dict[str, Any]:
     own = sorted(_OF_TUNE.intersection(value))
     if own:
         rule = f"{name} holds other arguments of fit than those of tune"
-        raise _refused(rule, own, "Pass them to tune itself.")
+        raise _refused(rule, own, "Pass them to tune itself, epochs as max_epochs.")
     return dict(value)
 
 
@@ -262,7 +262,7 @@ def _strategy(name: str, value: Any) -> Any:
 
 _OF_TUNE = frozenset(
     ["x", "y", "callbacks", "validation_data", "validation_split", "sample_weight",
-     "groups"]
+     "groups", "batch_size", "epochs"]
 )  # fmt: skip
 # Of `tune`, and of every tuner.
 OF_A_SEARCH: dict[str, Rule] = {

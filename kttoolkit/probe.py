@@ -49,16 +49,15 @@ def has_own_step(model: keras.Model) -> bool:
     return not type(model).train_step.__module__.startswith("keras.")
 
 
-def check_targets(model: keras.Model, data: TrainingData) -> None:
-    """Refuse rows without targets, and to guess what whole numbers mean to a loss.
+def check_given(model: keras.Model, data: TrainingData) -> None:
+    """Refuse rows without the targets that a model's loss needs.
 
     Args:
         model: compiled, or with a `fit` of its own.
-        data: its rows, of which nobody has said what task they are.
+        data: its rows.
 
     Raises:
-        DataError: if there are no targets for its loss, or numbers would be taken for
-            classes and counted anew from 0 under a loss that does not tell.
+        DataError: if there are none.
     """
     loss = getattr(model, "loss", None)
     if data.y is None and data.indexable and loss and not has_own_step(model):
@@ -66,6 +65,18 @@ def check_targets(model: keras.Model, data: TrainingData) -> None:
             f"y must be given to train with loss={loss!r}, but got y=None. Pass the "
             "targets; an autoencoder's are its x."
         )
+
+
+def check_targets(model: keras.Model, data: TrainingData) -> None:
+    """Refuse to guess what whole numbers mean to a loss of one's own.
+
+    Args:
+        model: whose loss does not tell classes from measurements (`task_of`).
+        data: its rows, of which nobody has said either.
+
+    Raises:
+        DataError: if numbers would be taken for classes and counted anew from 0.
+    """
     classes = list(data.classes)
     is_numeric = all(isinstance(c, int | float) and c is not True for c in classes)
     if task_of(model) is None and is_numeric and classes != list(range(len(classes))):

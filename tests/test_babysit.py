@@ -569,8 +569,10 @@ def test_epochs_are_whole_and_above_0(untouched, epochs):
         ({"y": np.full(len(X), np.nan)}, "y must be finite, but got"),
         ({"y": np.zeros((len(X), 3))}, "its first batch failed with"),
         ({"x": iter(X)}, "must be arrays with at least one row.*generator|iterator"),
-        ({"x": X[:0]}, r"ndarray and ndarray \(0 rows\)"),
-        ({"y": Y.tolist()}, "but got ndarray and list"),
+        ({"x": X[:0]}, r"'y: ndarray'.*\(0 rows\)"),
+        ({"sample_weight": [1.0] * len(X)}, "'sample_weight: list'"),
+        ({"validation_split": "a"}, "0 <= validation_split < 1 must hold.*got 'a'"),
+        ({"y": Y.tolist()}, r"but got \['x: ndarray', 'y: list'"),
         ({"y": Y[:9]}, r"as many rows, but got \[9, 32\]"),
         ({"x": X * np.nan}, "x must be finite, but got 128 NaN"),
         ({"validation_split": 1.0}, r"validation_split < 1 must hold.*got 1\.0 of 32"),
@@ -731,3 +733,10 @@ def test_names_stay_text(tended, text):
     for label in (ax.get_ylabel(), *legend, *(told.get_text() for told in ax.texts)):
         assert not CONTROL.search(label)
         assert len(label) <= 60
+
+
+def test_rows_may_be_tensors():
+    tensors = [keras.ops.convert_to_tensor(part) for part in (X, Y)]
+    session = babysit(build(), *tensors, batch_size=16, seed=0)
+    expected = babysit(build(), X, Y, batch_size=16, seed=0)
+    assert session.train().history.equals(expected.train().history)

@@ -170,7 +170,9 @@ def test_the_objective_follows_the_model(tune, blobs):
     assert (result.study.objective, result.study.direction) == ("val_loss", "min")
     assert result.study.task == "regression"
     assert result.study.cv.startswith("KFold")
-    result = tune(build, y=blobs[0][:, 0], max_trials=1, objective="mae", max_epochs=1)
+    given = {"y": blobs[0][:, 0], "max_trials": 1, "max_epochs": 1}
+    with pytest.warns(UserWarning, match="rows that are trained on.*Pass 'val_mae'"):
+        result = tune(build, objective="mae", **given)
     assert result.study.objective == "mae"
 
 
@@ -770,6 +772,9 @@ def test_a_damaged_study_is_refused_and_left_alone(tune):
         ({"build": lambda hp: None}, SearchSpaceError, "return a keras.Model"),
         ({"y": np.zeros(60)}, DataError, "at least two classes"),
         ({"y": np.zeros(59)}, DataError, "x: 60, y: 59"),
+        ({"y": None}, DataError, "y must be given to train with loss="),
+        ({"fit_kwargs": {"epochs": 5}}, SearchError, "epochs as max_epochs"),
+        ({"fit_kwargs": {"batch_size": 5}}, SearchError, r"got \['batch_size'\]"),
         ({"x": np.full((60, 4), np.nan)}, DataError, "240 NaN"),
         ({"resume": True}, StudyFolderError, "must say which study"),
         (

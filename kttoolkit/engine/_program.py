@@ -294,6 +294,7 @@ def make_ready(model: keras.Model, rows: Rows) -> None:
     """
     if not has_all_but_slots(model):
         make_layers(model, rows)
+    if not has_all_but_slots(model):
         _make_metrics(model, rows.first())
     # Some, LossScaleOptimizer for one, would make their variables twice.
     if not model.optimizer.built:

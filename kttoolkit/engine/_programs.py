@@ -48,6 +48,8 @@ class Programs:
         self._kept: OrderedDict[Any, Any] = OrderedDict()
         # Hashes of forms whose numbers have to be burnt in.
         self._rigid: set[int] = set()
+        # Hashes of forms whose graphs hold what is a single model's.
+        self._apart: set[int] = set()
 
     def find(
         self,
@@ -95,7 +97,7 @@ class Programs:
         numbers = wanted.description.numbers
         program = self._kept.get(form) or self._kept.get((*form, numbers))
         if program is None:
-            program = self._given_numbers(wanted, form) or self._made(wanted)
+            program = self._given_numbers(wanted, form) or self._made(wanted, form)
         # A program of this very model serves this model again, and no other.
         if build is None or program.model is not model:
             self._keep(form if program.takes_numbers else (*form, numbers), program)
@@ -133,6 +135,7 @@ class Programs:
         """Forget all programs."""
         self._kept.clear()
         self._rigid.clear()
+        self._apart.clear()
 
     def _given_numbers(self, wanted: _Wanted, form: Any) -> Program | None:
         """Make a program for all numbers of a form, if that is worth while."""
@@ -141,16 +144,19 @@ class Programs:
         if not is_wanted or hash(form) in self._rigid:
             return None
         try:
-            return self._made(wanted, given=True)
+            return self._made(wanted, form, given=True)
         except RefusedError:
             self._rigid.add(hash(form))
             return None
 
-    def _made(self, wanted: _Wanted, *, given: bool = False) -> Program:
+    def _made(self, wanted: _Wanted, form: Any, *, given: bool = False) -> Program:
         """Trace another model of the kind, or else the model itself."""
-        program = self._of_another(wanted, given=given)
-        if program is not None:
-            return program
+        if hash(form) not in self._apart:
+            program = self._of_another(wanted, given=given)
+            if program is not None and program.shareable:
+                return program
+            if program is not None:
+                self._apart.add(hash(form))
         return self._traced(wanted.model, wanted.description, wanted, given=given)
 
     def _of_another(self, wanted: _Wanted, *, given: bool) -> Program | None:
@@ -164,8 +170,7 @@ class Programs:
         # A model may have been changed since it was built; then it goes alone.
         if description != wanted.description:
             return None
-        program = self._traced(template, description, wanted, given=given)
-        return program if program.shareable else None
+        return self._traced(template, description, wanted, given=given)
 
     def _traced(
         self,

@@ -120,6 +120,9 @@ def _check_model(model: keras.Model, placed: PlacedRows) -> None:
     check(model, placed.call)
     check_layers(model)
     check_optimizer(model)
+    if model.jit_compile and len(model.outputs) > 1:
+        # `model.fit` weighs them by rows in some of its graphs, and not in others.
+        raise RefusedError("XLA compiles the losses of several outputs")
     if is_own(model, *_STEPS):
         raise RefusedError(f"{type(model).__name__} has training steps of its own")
     if not model.built:

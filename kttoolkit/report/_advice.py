@@ -118,18 +118,19 @@ def _of_the_gap(result: TuneResult) -> Iterator[str]:
 
 def _of_convergence(result: TuneResult) -> Iterator[str]:
     n = len(result.records)
-    number = [r.trial_id for r in result.records].index(result.best_trial.trial_id) + 1
+    best = result.best_trial.trial_id
+    number = [record.trial_id for record in result.records].index(best) + 1
     if n < _ENOUGH or result.study.tuner == "Hyperband":
         return
     if number > _LATE * n:
         yield (
-            f"The best trial came late, as number {number} of {n}; more trials may "
-            "find a better one."
+            f"The best trial ({best}) came late, when {number} of {n} had been tried; "
+            "more trials may find a better one."
         )
     else:
         yield (
-            f"The best trial was number {number} of {n}, and none of the "
-            f"{n - number} after it was better."
+            f"The best trial ({best}) came when {number} of {n} had been tried, and "
+            f"none of the {n - number} after it was better."
         )
 
 

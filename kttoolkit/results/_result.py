@@ -312,7 +312,8 @@ class TuneResult(Viewable, Exportable):
             raise ResultError(
                 "A study folder holds no code, so a result opened from disk needs "
                 "the build function to make models: kttoolkit.load_result("
-                f"{str(self.directory)!r}, build=build, x=x, y=y)."
+                f"{str(self.directory)!r}, build=build, x=x, y=y), with preprocessor=, "
+                "fit_kwargs= and the like where tune was given them."
             )
         return self.trainer
 

@@ -9,7 +9,7 @@ from kttoolkit.engine import ModelFactory
 from kttoolkit.exceptions import CrossValidationError
 from kttoolkit.hyperparameters import HyperParameters
 from kttoolkit.plain import shown
-from kttoolkit.probe import check_targets, task_of
+from kttoolkit.probe import check_given, check_targets, task_of
 
 
 def cut_rows(
@@ -53,6 +53,7 @@ def cut_rows(
             groups=groups,
             preprocessed_later=preprocessor is not None,
         )
+        check_given(model, data)
         check_targets(model, data)
     folds = as_folds(
         cv,

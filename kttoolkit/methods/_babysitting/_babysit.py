@@ -98,7 +98,8 @@ def babysit(
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     prepare(model, x, seed)
-    reported_metrics(model, TrainingData(x, y))
+    rows = keras.tree.map_structure(keras.ops.convert_to_numpy, (x, y))
+    reported_metrics(model, TrainingData(*rows))
     state = State.of(model, batch_size)
     start = Start(
         seed=seed,

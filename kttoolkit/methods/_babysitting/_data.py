@@ -1,6 +1,7 @@
 """The rows that a babysat model is trained on, as `model.fit` takes them."""
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,11 +48,12 @@ class FitData:
                 differ, targets that are text, a share that is none.
         """
         if is_stream(self.x) or not self.n_samples or not self._are_arrays():
+            given = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight}
+            kinds = [f"{k}: {type(v).__name__}" for k, v in given.items()]
             raise DataError(
-                "x and y must be arrays with at least one row, for the batch size may "
-                f"change while a model is babysat, but got {type(self.x).__name__} and "
-                f"{type(self.y).__name__} ({self.n_samples} rows). Load the rows into "
-                "NumPy arrays."
+                "x, y and sample_weight must be arrays with at least one row, for the "
+                f"batch size may change while a model is babysat, but got {kinds} "
+                f"({self.n_samples} rows). Load the rows into NumPy arrays."
             )
         check_finite_inputs(self.x)
         for part in keras.tree.flatten(self.y):
@@ -64,7 +66,8 @@ class FitData:
             )
         if self.validation_data is not None:
             return replace(self, validation_split=0.0)
-        if not 0 <= self.validation_split < 1 or not self.n_train:
+        is_number = isinstance(self.validation_split, numbers.Real)
+        if not is_number or not 0 <= self.validation_split < 1 or not self.n_train:
             raise DataError(
                 "0 <= validation_split < 1 must hold and leave rows to train on, but "
                 f"got {shown(self.validation_split)} of {self.n_samples} rows. Take "
