@@ -9,6 +9,9 @@ import pytest
 import tensorflow as tf
 
 import kttoolkit
+from kttoolkit.engine._call import FitCall
+from kttoolkit.engine._fit import fit_compiled
+from kttoolkit.engine._programs import Programs
 from kttoolkit.exceptions import EngineWarning
 
 C, L = keras.callbacks, keras.layers
@@ -359,3 +362,35 @@ class KnownSize(L.Layer):
 def test_steps_that_leave_rows_out_do_not_make_batches_even(given):
     both(sequential(KnownSize(), jit_compile=True), X, Y, batch_size=8, epochs=1,
          **given)  # fmt: skip
+
+
+class TwoOptimizers(keras.Sequential):
+    """Steps with an optimizer beside its own, as a GAN does."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self(x, training=True) - y) ** 2)
+        weights = self.trainable_variables
+        gradients = tape.gradient(loss, weights)
+        self.other.apply_gradients(zip(gradients, weights, strict=True))
+        return {"loss": loss}
+
+
+def test_a_model_that_no_other_can_stand_for_is_traced_once_each():
+    def build():
+        model = TwoOptimizers([keras.Input((4,)), L.Dense(1)])
+        model.compile("sgd", "mse")
+        model.other = keras.optimizers.Adam(0.05)
+        return model
+
+    programs, losses = Programs(), []
+    for _ in range(3):
+        keras.utils.set_random_seed(1)
+        call = FitCall.of((X, Y), {"epochs": 2, "verbose": 0})
+        losses.append(fit_compiled(build(), call, programs, build).history["loss"])
+    keras.utils.set_random_seed(1)
+    expected = build().fit(X, Y, epochs=2, verbose=0).history["loss"]
+    np.testing.assert_allclose(losses, [expected] * 3, rtol=1e-5)
+    # One of another model, which finds it out, and one of each.
+    assert programs.traces == 4

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from matrix import LAYERS, OPTIMIZERS, X, Y, dense
 
+import kttoolkit
 from kttoolkit.cv import as_folds
 from kttoolkit.data import as_training_data
 from kttoolkit.engine import FitPlan, ModelFactory
@@ -295,3 +296,29 @@ def test_what_cannot_be_stacked_is_trained_singly(build, options, reason):
     expected = fits_of("compiled", build, **options)
     for one, other in zip(got, expected, strict=True):
         assert one.history == other.history
+
+
+@pytest.mark.filterwarnings("ignore:Trained with model.fit")
+def test_losses_of_several_outputs_are_left_to_others_under_xla(tmp_path):
+    """`model.fit` weighs them by rows in some of its graphs, and not in others."""
+
+    def build(hp):
+        rows = keras.Input((6,))
+        inner = L.Dense(4)(rows)
+        outputs = {name: L.Dense(1, name=name)(inner) for name in "ab"}
+        model = keras.Model(rows, outputs)
+        model.compile("sgd", {"a": "mse", "b": "mae"}, jit_compile=True)
+        return model
+
+    x = X[:30, :6]
+    y = {"a": x[:, :1], "b": 2 * x[:, :1]}
+    given = {
+        "tuner": "random", "max_trials": 1, "max_epochs": 1, "batch_size": 8, "cv": 3,
+        "seed": 0, "verbose": 0, "directory": tmp_path, "objective": "val_a_loss",
+    }  # fmt: skip
+    expected = kttoolkit.tune(build, x, y, engine="reference", **given)
+    with pytest.warns(EngineWarning, match="losses of several outputs"):
+        got = kttoolkit.tune(build, x, y, engine="stacked", **given)
+    for mine, theirs in zip(got.best_trial.fits, expected.best_trial.fits, strict=True):
+        for name, values in theirs.history.items():
+            np.testing.assert_allclose(mine.history[name], values, rtol=1e-4)
