@@ -474,6 +474,18 @@ REFUSED = [
     (builders.mlp, {"unit": 32}, "got unit=32. Did you mean 'units'"),
     (builders.mlp, {"filters": 32}, "Hyperparameters of this builder.*filters=32"),
     (builders.mlp, {"task": "ranking"}, "task must be one of.*'ranking'"),
+    (builders.mlp, {"tune": None}, "tune must be one of .*'all'.*but got None.*pass"),
+    (builders.mlp, {"tune": ["beta_1"]}, "Did you mean 'betas'"),
+    (builders.mlp, {"tune": ["patience"]}, "Did you mean 'early_stopping'"),
+    (builders.mlp, {"tune": ["units_shape"]}, "Did you mean 'widths'"),
+    (builders.mlp, {"tune": ["initializer_relu"]}, "Did you mean 'initializer'"),
+    (builders.mlp, {"max_units": 8}, "max_units must be 16, doubled.*8. Take 16"),
+    (builders.mlp, {"max_units": 100}, "max_units must be 16, doubled.*100. Take 64"),
+    (builders.tabular, {"max_units": 0}, "max_units must be a whole number >= 1.*0"),
+    (builders.sequence, {"max_units": 48}, "max_units must be 16, doubled.*Take 32"),
+    (builders.text_bag_of_words, {"max_units": "a"}, "max_units must be a whole.*'a'"),
+    (builders.cnn, {"max_filters": 4}, "max_filters must be 8, doubled.*4. Take 8"),
+    (builders.residual_cnn, {"max_filters": 9}, "max_filters must be 8, doubled.*Take"),
 ]  # fmt: skip
 
 
@@ -569,7 +581,6 @@ def test_what_belongs_to_the_optimizer_may_be_fixed(given):
 
 
 BUILD_REFUSED = [
-    (builders.mlp(max_units=100, tune=["units"]), (4,), "miss 100"),
     (builders.mlp(units=[8, 8], tune=["depth"]), (4,), r"units=\[8, 8\] while"),
     (builders.cnn(), (4,), r"rows of shape \(4,\)"),
     (builders.cnn(depth=4), (8, 8), "8 pixels and 4 poolings. Take a smaller"),
@@ -699,6 +710,35 @@ def test_a_setting_that_makes_no_model_fails_its_trial_alone():
 def test_x_that_no_builder_can_take(x, message):
     with pytest.raises(SearchSpaceError, match=message):
         builders.mlp().for_data(x, [0, 1, 0, 1])
+
+
+def test_y_that_no_builder_can_take():
+    with pytest.raises(SearchSpaceError, match=r"y of shape \(6, 2, 2\). Flatten it"):
+        builders.mlp().for_data(np.zeros((6, 4)), np.zeros((6, 2, 2)))
+
+
+@pytest.mark.parametrize("code", [2, -1, 0.5])
+def test_codes_that_a_column_should_not_have_are_refused(code):
+    x = np.zeros((6, 3))
+    x[:, 1] = [0, 1, 0, 1, 0, 1]
+    builder = builders.tabular(categorical={1: 2})
+    assert builder.for_data(x, [0, 1] * 3).shapes.inputs == (3,)
+    x[0, 1] = code
+    with pytest.raises(
+        SearchSpaceError, match=rf"column 1 must be .* 0 to 1.*\{{1: 2\}}.*{code}"
+    ):
+        builder.for_data(x, [0, 1] * 3)
+
+
+def test_only_what_has_hyperparameters_is_described():
+    with pytest.raises(SearchSpaceError, match=r"describe takes .*got 3\. Pass"):
+        builders.describe(3)
+
+
+def test_the_documentation_names_all_that_a_level_of_sequences_adds():
+    told = builders.sequence.__doc__
+    for name in builders.sequence().levels["wide"]:
+        assert name in told
 
 
 def test_without_data_nothing_is_built():

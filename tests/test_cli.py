@@ -43,7 +43,7 @@ def test_tune_writes_model_predictions_and_trials(table, tmp_path, capsys):
     )  # fmt: skip
     assert status == 0
     printed = capsys.readouterr().out
-    for expected in ("rank", "best val_accuracy", "±", "untouched test rows (12)"):
+    for expected in ("best epoch", "best val_accuracy", "±", "untouched test rows (12"):
         assert expected in printed
     served = kttoolkit.load_model(out / "model")
     assert set(served.predict(pd.read_csv(table))) <= {"yes", "no"}
@@ -188,6 +188,35 @@ def test_datasets_are_listed(capsys):
     printed = capsys.readouterr().out
     assert "pima_diabetes" in printed
     assert "28 x 28" in printed
+    assert "GPL-2 (mlbench) " in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["tune", "wine", "--cv", "five"], "--cv: a whole number of folds.*got 'five'"),
+        (["results", "x", "--rows", "-1"], "--rows: a whole number >= 1.*got '-1'"),
+        (["results", "x", "--rows", "0"], "--rows: a whole number >= 1.*got '0'"),
+        (["results", "x", "--rows", "a"], "--rows: a whole number >= 1.*got 'a'"),
+    ],
+)
+def test_numbers_of_the_command_line_state_their_rule(capsys, options, message):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(options)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_help_tells_defaults(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["tune", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for default in ("essential", "hyperband", "5"):
+        assert f"(default: {default})" in told
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["results", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "DIR the study folder" in told
+    assert "the most trials to show (default: 10)" in told
 
 
 def test_a_table_without_header_is_told_by_its_first_line(tmp_path):
@@ -208,6 +237,9 @@ def test_a_table_without_header_is_told_by_its_first_line(tmp_path):
     ("file", "target", "message"),
     [
         ("missing.csv", "a", "FILE must be a CSV file or one of auto_mpg"),
+        ("missing.csv", "a", "one of (?!.*fashion_mnist)"),
+        ("fashion_mnist", None, r"rows of 'fashion_mnist' are .*\(28, 28\).*wine"),
+        ("wine", "alcohol", "--target is for CSV files.*'alcohol'.*'wine'.*Leave"),
         ("table.csv", None, r"--target must name .* \['a', 'b'\]"),
         (
             "table.csv",

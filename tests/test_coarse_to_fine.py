@@ -144,3 +144,8 @@ def test_as_a_method_it_gives_one_result(blobs, build, tmp_path):
 def test_senseless_rounds_are_refused(bad, message, tmp_path):
     with pytest.raises(SearchError, match=message):
         search(CoarseToFine, tmp_path, **bad)
+
+
+def test_coarse_to_fine_chooses_its_tuner(tmp_path):
+    with pytest.raises(SearchError, match=r"tuner='random'\. Leave it out, or call"):
+        methods.coarse_to_fine(ask, [[1.0]], [1], tuner="random", directory=tmp_path)

@@ -159,6 +159,9 @@ def test_maximised_objectives_keep_their_direction(tmp_path):
 def test_what_cannot_be_told_is_refused(result, tmp_path, monkeypatch):
     with pytest.raises(ResultError, match=r"method must be one of.*'shap'"):
         result.importance(method="shap")
+    for bad in (0, 1, 2.5, None):
+        with pytest.raises(ResultError, match=f"n_resamples must.*>= 2, but got {bad}"):
+            importance(result, n_resamples=bad)
     with pytest.raises(ResultError, match=r"4 completed trials or more.*got 2"):
         write(tmp_path / "a", 2, bowl).importance()
     constant = write(tmp_path / "b", 6, bowl, ask=lambda hp: [
@@ -235,6 +238,8 @@ def test_interactions_need_two(result, tmp_path):
         ResultError, match=r"of two hyperparameters or more.*\['kind'\]"
     ):
         interactions(result, names=["kind"])
+    with pytest.raises(ResultError, match=r"names must be a list.* but got 'kind'"):
+        interactions(result, names="kind")
     with pytest.raises(ResultError, match=r"must be one of .* but got 'depth'"):
         interactions(result, names=["kind", "depth"])
     with pytest.raises(ResultError, match="got 3"):

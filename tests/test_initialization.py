@@ -11,7 +11,7 @@ import pytest
 from test_hostile import CONTROL, HOSTILE
 
 import kttoolkit
-from kttoolkit.exceptions import DataError, SearchSpaceError
+from kttoolkit.exceptions import DataError, ResultError, SearchSpaceError
 from kttoolkit.methods._initializing._calls import kernels_of
 from kttoolkit.methods._initializing._check import initialization_check
 
@@ -489,6 +489,9 @@ def test_plots_draw_a_cell_for_each_layer_and_a_line_for_each_initializer(digits
     assert [ax.get_title() for ax in axes[0]][::5] == ["layer 1", "layer 10"]
     assert axes[3, 0].get_ylabel().startswith("he_normal\n")
     assert report.plot(axes[:, :2], of="gradient").shape == (6, 2)
+    for draw in (report.plot, report.plot_variance):
+        with pytest.raises(ResultError, match=r"of must.* got 'gradients'.* Did"):
+            draw(of="gradients")
     ax = report.plot_variance()
     assert ax.get_yscale() == "log"
     labels = [text.get_text() for text in ax.get_legend().get_texts()]

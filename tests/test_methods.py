@@ -1,5 +1,7 @@
 """Manual settings, cross-validation of one, nested folds, re-testing."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
@@ -240,6 +242,14 @@ def test_nested_searches_resume(nested, blobs, build):
     pd.testing.assert_frame_equal(outcome.frame, again.frame)
 
 
+def test_nested_searches_are_continued_or_started_again(blobs, build, tmp_path):
+    with pytest.raises(SearchError, match=r"resume=True and overwrite=True\. Leave"):
+        methods.nested_cross_validate(
+            build, *blobs, directory=tmp_path, resume=True, overwrite=True
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_the_outer_folds_decide_is_not_an_option(blobs, build):
     with pytest.raises(SearchError, match=r"cv=4\. Use outer= and inner="):
         methods.nested_cross_validate(build, *blobs, cv=4)
@@ -343,6 +353,21 @@ def test_a_winner_by_chance_is_found_out(blobs, build, tmp_path):
     outcome = methods.retest(fooled, top=2, repeats=3, cv=3)
     assert not outcome.holds
     assert "does not hold: added0 is better by" in outcome.verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "told"),
+    [(0.25, r"by 0.2500\. It"), (0.1, r"\(from 0.1000 to 0.2500\)\. It")],
+)
+def test_an_interval_is_told_where_there_is_one(low, told):
+    frame = pd.DataFrame(
+        {
+            "trial": ["0", "defaults"], "mean_loss": [0.5, 0.25], "rank": [2, 1],
+            "difference": [0.0, 0.25], "low": [0.0, low], "high": [0.0, 0.25],
+        }
+    )  # fmt: skip
+    outcome = methods.RetestResult(frame, frame, "loss", "min", float("nan"))
+    assert re.search(told, outcome.verdict)
 
 
 def test_new_rows_may_be_given(found, blobs):

@@ -11,6 +11,7 @@ import tensorflow as tf
 import kttoolkit
 from kttoolkit.engine._call import FitCall
 from kttoolkit.engine._fit import fit_compiled
+from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._programs import Programs
 from kttoolkit.exceptions import EngineWarning
 
@@ -386,6 +387,7 @@ def test_a_model_that_no_other_can_stand_for_is_traced_once_each():
 
     programs, losses = Programs(), []
     for _ in range(3):
+        reset_names()
         keras.utils.set_random_seed(1)
         call = FitCall.of((X, Y), {"epochs": 2, "verbose": 0})
         losses.append(fit_compiled(build(), call, programs, build).history["loss"])

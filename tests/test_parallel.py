@@ -429,7 +429,10 @@ def test_one_at_a_time_starts_no_process():
     assert as_parallel(np.int64(3)).width == 3
     n_cores = as_parallel(-1)
     assert n_cores is None or n_cores.width >= 2
-    with pytest.raises(SearchError, match="n_workers >= 1 must hold, but got 0"):
+    for bad in (True, "a", 1.0, None):
+        with pytest.raises(SearchError, match=f"as a whole number, but got {bad!r}"):
+            Workers(bad)
+    with pytest.raises(SearchError, match=r"n_workers >= 1 must hold.* but got 0"):
         Workers(0)
     closed = Workers(2)
     closed.shutdown()
@@ -632,7 +635,6 @@ def test_the_command_line_passes_it_on(monkeypatch, tmp_path):
         raise SearchError("seen")
 
     monkeypatch.setattr(kttoolkit, "tune", tune)
-    status = cli.main(["tune", "pima_diabetes", "--target", "diabetes", "--parallel",
-                       "3", "--out", str(tmp_path)])  # fmt: skip
+    status = cli.main(["tune", "wine", "--parallel", "3", "--out", str(tmp_path)])
     assert status == 2
     assert seen["parallel"] == 3

@@ -168,6 +168,19 @@ def test_slices_by_hand(result):
         plots.slice_frame(result, names=["rate"])
 
 
+@pytest.mark.parametrize("name", ["slice", "parallel_coordinates", "contours"])
+def test_one_name_is_no_list_of_letters(result, name):
+    with pytest.raises(ResultError, match=r"names must be.*'units'. Pass.*\['units'\]"):
+        getattr(result.plot, name)(names="units")
+
+
+@pytest.mark.parametrize("name", ["gap", "curves", "folds"])
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "3"])
+def test_pictures_of_the_best_show_one_trial_or_more(result, name, bad):
+    with pytest.raises(ResultError, match=f"top must be.* >= 1, but got {bad!r}"):
+        getattr(result.plot, name)(top=bad)
+
+
 def test_slices_are_on_the_hyperparameter_s_scale(result):
     rate, momentum, units, kind = result.plot.slice(
         names=["learning_rate", "momentum", "units", "kind"]

@@ -122,6 +122,8 @@ def test_the_same_result_makes_the_same_page(result, page, tmp_path):
 
 
 def test_a_report_is_a_page(result, tmp_path):
+    with pytest.raises(ResultError, match=r"ends in \.html, but got '.*r\.htm'"):
+        write_report(result, tmp_path / "r.htm")
     with pytest.raises(ResultError, match=r"ends in \.html, but got '.*report\.pdf'"):
         result.report(tmp_path / "report.pdf")
     assert not list(tmp_path.iterdir())
@@ -311,7 +313,7 @@ def test_advice_on_a_search_that_is_done(tmp_path):
     text = told(found, found.importance())
     assert "learning_rate explains the most" in text
     assert re.search(r"hardly mattered and may be fixed: .*flag=(True|False)", text)
-    assert re.search(r"number \d+ of 60", text)
+    assert re.search(r"trial \(\d+\) came when \d+ of 60", text)
     assert "still improving in its last epoch" in text
 
 

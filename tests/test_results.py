@@ -552,6 +552,9 @@ def test_trials_are_compared_with_the_best_over_their_folds():
     assert table.loc["0", "p_wilcoxon"] == pytest.approx(0.125)
     assert table.loc["1", "p_wilcoxon"] == 1
     assert len(result_of(*RIVALS).compare(top=2)) == 2
+    for bad in (0, -1, 1.5, "2"):
+        with pytest.raises(ResultError, match=f"top must be.* >= 1, but got {bad!r}"):
+            result_of(*RIVALS).compare(top=bad)
 
 
 def test_the_simplest_within_one_standard_error():

@@ -513,6 +513,28 @@ def test_augmentation_is_for_training_alone():
     assert not np.array_equal(model(images, training=True), images)
 
 
+@pytest.mark.parametrize("numbers", [np.arange(1, 4), np.array([0.5, 1.0])])
+def test_numbers_of_numpy_are_chosen_as_those_of_python(numbers):
+    hp = HyperParameters()
+    chosen = space.choice(hp, name="a", values=list(numbers), default=numbers[1])
+    assert chosen == numbers[1]
+    assert type(chosen) is type(numbers[1].item())
+    assert hp.space[0].values == numbers.tolist()
+
+
+@pytest.mark.parametrize(
+    ("ask", "bounds"),
+    [
+        (space.units, (16, 256)), (space.depth, (1, 3)), (space.filters, (8, 64)),
+        (space.batch_size, (16, 512)),
+    ],
+)  # fmt: skip
+def test_a_default_outside_becomes_the_nearest_bound(ask, bounds):
+    assert ask(HyperParameters(), default=0) == bounds[0]
+    assert ask(HyperParameters(), default=1000) == bounds[1]
+    assert "the nearest bound if it is outside" in ask.__doc__
+
+
 def test_batches_are_capped_by_the_data():
     hp = HyperParameters()
     space.batch_size(hp, n_samples=100)
@@ -560,6 +582,14 @@ REFUSED = [
     (space.early_stopping, {"values": [0, 5]}, "patience >= 1 must hold, but got 0"),
     (space.class_weight, {"y": [0.5, 1.0]}, "numbered from 0.*classification alone"),
     (space.class_weight, {"y": []}, "numbered from 0"),
+    (space.class_weight, {"y": ["a", "b"]}, "numbered from 0.*dtype <U1.*np.unique"),
+    (space.class_weight, {"y": np.array(["a", 1], object)}, "numbered from 0.*object"),
+    (space.loss, {"task": "binary", "kinds": []}, r"loss needs a list of kinds.*\[\]"),
+    (space.batch_size, {"min_value": 0}, "min_value >= 1 must hold.*min_value=0: a st"),
+    (space.batch_size, {"min_value": -16}, "min_value >= 1 must hold.*min_value=-16"),
+    (space.momentum, {"min_value": -0.1}, "min_value=-0.1.*a factor below 0.*lowest"),
+    (space.adam_betas, {"min_values": 0.9}, "min_values must be a pair.*got 0.9.*e.g."),
+    (space.adam_betas, {"defaults": (0.9,)}, r"defaults must be a pair.*\(0.9,\)"),
     (space.loss, {"task": "ranking"}, "task must be .*'ranking'"),
     (space.loss, {"task": "regression", "kinds": ["focal"]}, "'focal'"),
     (space.kernel_size, {"values": [4]}, "odd numbers.*got 4"),

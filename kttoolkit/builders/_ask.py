@@ -1,6 +1,6 @@
 """Which hyperparameters a builder searches, and how it asks for one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,13 @@ from kttoolkit.plain import meant, shown
 Levels = Mapping[str, tuple[str, ...]]
 LEVELS = ("essential", "standard", "wide", "all")
 ON_REQUEST = "on request"
+# Columns of a table of trials, and what they are searched by.
+_COLUMNS = {
+    "beta_1": "betas",
+    "beta_2": "betas",
+    "patience": "early_stopping",
+    "units_shape": "widths",
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +77,14 @@ def tuned_names(
         Names of hyperparameters to search.
 
     Raises:
-        SearchSpaceError: if a name is unknown, or both searched and fixed.
+        SearchSpaceError: if a name is unknown, or both searched and fixed, or there
+            are no names.
     """
+    if not isinstance(tune, Iterable):
+        raise SearchSpaceError(
+            f"tune must be one of {list(LEVELS)}, or a list of hyperparameters, but "
+            f"got {shown(tune)}. To search nothing pass []."
+        )
     known = [name for names in levels.values() for name in names]
     for name in fixed:
         _check_name(name, known, f"{name}={shown(fixed[name])}")
@@ -100,9 +113,16 @@ def tuned_names(
 def _check_name(name: str, known: Sequence[str], given: str) -> None:
     if name in known:
         return
-    hint = meant(name, known)
+    hint = _hint(str(name), known)
     names = sorted(set(known) - set(LEVELS))
     levels = f", levels of tune= are {list(LEVELS)}" if len(names) < len(known) else ""
     raise SearchSpaceError(
         f"Hyperparameters of this builder are {names}{levels}, but got {given}.{hint}"
     )
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    """Hint at the hyperparameter that a column belongs to, or at a like name."""
+    belongs = [one for one in known if name.startswith(f"{one}_")]
+    owner = _COLUMNS.get(name, belongs[0] if belongs else "")
+    return f" Did you mean {owner!r}?" if owner in known else meant(name, known)

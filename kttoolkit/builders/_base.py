@@ -64,7 +64,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
 
     Args:
         task: "auto", "classification" or "regression".
-        tune: "essential", "standard", "wide", "all", or names.
+        tune: "essential", "standard", "wide", "all", or names; see `builders.mlp`.
         fixed: names of hyperparameters to values that are not searched.
         **options: of the family, known to `features` as attributes.
     """
@@ -122,16 +122,26 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             large numbers.
 
         Raises:
-            SearchSpaceError: if x is not one array, or y not one vector or matrix.
+            SearchSpaceError: if x is not one array, y not one vector or matrix, or
+                the family cannot take these rows.
         """
         if not isinstance(x, TrainingData):
             task = None if self.task == "auto" else self.task
             x = as_training_data(x, y, task=task)
         shapes = shapes_of(x)
+        self.check_rows(x.x)
         if x.x.dtype.kind in self.wants_scaled:
             _warn_of_large_numbers(x)
         known = self.shapes or shapes
         return self.for_shapes(replace(shapes, epochs=epochs or known.epochs))
+
+    def check_rows(self, rows: np.ndarray) -> None:
+        """Refuse rows that this family cannot take, which shapes do not tell.
+
+        Args:
+            rows: preprocessed, of shape (n_samples, ...).
+        """
+        del rows
 
     def for_shapes(self, shapes: Shapes) -> "Builder":
         """Return the same builder for data of these shapes.
@@ -374,7 +384,8 @@ def shapes_of(data: TrainingData) -> Shapes:
         The shapes.
 
     Raises:
-        SearchSpaceError: if there are several inputs or outputs, or no y.
+        SearchSpaceError: if there are several inputs or outputs, or no y, or rows or
+            targets have too few or too many axes.
     """
     x, y = data.x, data.y
     if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
@@ -389,6 +400,12 @@ def shapes_of(data: TrainingData) -> Shapes:
             f"more axes, but got x of shape {x.shape} and dtype {x.dtype}. Reshape a "
             "vector to (-1, 1); turn texts into numbers with "
             "preprocessor=CountVectorizer(binary=True)."
+        )
+    if y.ndim > 2:
+        raise SearchSpaceError(
+            "A builder needs y as one vector or matrix, of shape (n_samples,) or "
+            f"(n_samples, n_outputs), but got y of shape {y.shape}. Flatten it: "
+            "y.reshape(len(y), -1)."
         )
     width = 1 if y.ndim == 1 else int(y.shape[1])
     is_integer = x.dtype.kind in "iu"

@@ -9,6 +9,7 @@ import keras
 from kttoolkit import space
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
 from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._fixed import doubled
 from kttoolkit.builders._style import Style
 from kttoolkit.exceptions import SearchSpaceError, SettingError
 
@@ -54,7 +55,7 @@ def cnn(
         (n_samples, height, width, channels).
 
     Raises:
-        SearchSpaceError: if a name is unknown.
+        SearchSpaceError: if a name is unknown, or max_filters senseless.
 
     Example:
         >>> import kttoolkit
@@ -62,7 +63,12 @@ def cnn(
         >>> images = kttoolkit.datasets.load("fashion_mnist")
         >>> kttoolkit.tune(builder, images.x, images.y)  # doctest: +SKIP
     """
-    return CNN(task=task, tune=tune, fixed=fixed, max_filters=max_filters)
+    return CNN(
+        task=task,
+        tune=tune,
+        fixed=fixed,
+        max_filters=doubled("max_filters", max_filters, 8),
+    )
 
 
 def residual_cnn(
@@ -89,7 +95,7 @@ def residual_cnn(
         (n_samples, height, width, channels).
 
     Raises:
-        SearchSpaceError: if a name is unknown.
+        SearchSpaceError: if a name is unknown, or max_filters senseless.
 
     Example:
         >>> import kttoolkit
@@ -101,7 +107,12 @@ def residual_cnn(
         K. He et al., "Deep residual learning for image recognition",
         arXiv:1512.03385.
     """
-    return ResidualCNN(task=task, tune=tune, fixed=fixed, max_filters=max_filters)
+    return ResidualCNN(
+        task=task,
+        tune=tune,
+        fixed=fixed,
+        max_filters=doubled("max_filters", max_filters, 8),
+    )
 
 
 class CNN(Builder):

@@ -7,8 +7,9 @@ import keras_tuner
 import pandas as pd
 
 from kttoolkit.builders._base import Builder
+from kttoolkit.exceptions import SearchSpaceError
 from kttoolkit.hyperparameters import HyperParameters
-from kttoolkit.plain import visible_lines
+from kttoolkit.plain import shown, visible_lines
 from kttoolkit.ranges import Range, grid_size, ranges_of
 
 _SCALES = {"one_minus_log": "log of 1 - value", "fixed": "-"}
@@ -48,6 +49,9 @@ def describe(build: Any) -> SpaceDescription:
     Returns:
         A table that prints itself.
 
+    Raises:
+        SearchSpaceError: if it is none of these.
+
     Example:
         >>> from kttoolkit import builders
         >>> builders.describe(builders.mlp(tune=["learning_rate", "units"]))
@@ -63,6 +67,11 @@ def describe(build: Any) -> SpaceDescription:
         hp.merge(build)
     else:
         make = build.build if isinstance(build, keras_tuner.HyperModel) else build
+        if not callable(make):
+            raise SearchSpaceError(
+                "describe takes a builder, a HyperModel, a function hp -> model or "
+                f"hyperparameters, but got {shown(build)}. Pass e.g. builders.mlp()."
+            )
         make(hp)
     ranges = ranges_of(hp.get_config()["space"])
     columns = ["name", "scale", "range", "grid", "default", "active"]

@@ -67,6 +67,33 @@ def check_owners(tuned: Collection[str], fixed: Mapping[str, Any]) -> None:
         )
 
 
+def doubled(name: str, value: Any, least: int) -> int:
+    """Hold the highest of values that are doubled against its rule.
+
+    Args:
+        name: of the argument.
+        value: as it was given.
+        least: the lowest of these values.
+
+    Returns:
+        The highest.
+
+    Raises:
+        SearchSpaceError: if doubling does not arrive at it.
+    """
+    try:
+        most = whole()(name, value)
+    except SearchError as error:
+        raise SearchSpaceError(str(error)) from error
+    doublings = max(most // least, 1).bit_length() - 1
+    if most != least << doublings:
+        raise SearchSpaceError(
+            f"{name} must be {least}, doubled some times, but got {shown(value)}. Take "
+            f"{least << doublings}."
+        )
+    return int(most)
+
+
 # -- rules ---
 
 

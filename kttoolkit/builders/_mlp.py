@@ -7,6 +7,7 @@ import keras
 
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
 from kttoolkit.builders._base import Builder
+from kttoolkit.builders._fixed import doubled
 from kttoolkit.builders._style import Style, hidden_widths
 
 
@@ -31,7 +32,10 @@ def mlp(
             batch size), "wide" (and depth, schedule, initializer, activation,
             regularizer, dropout, batch normalisation), "all" (and optimizer, the
             shape of the widths, weight decay, epsilon, clipnorm, constraint, loss,
-            class weights, early stopping), or a list of names.
+            class weights, early stopping), or a list of names. These are the names
+            by which values are fixed, not always those of columns in tables: `betas`
+            (there `beta_1`, `beta_2`), `early_stopping` (`patience`), `widths`
+            (`units_shape`).
         max_units: the widest hidden layer, 16 doubled some times.
         **fixed: values of hyperparameters that are not searched, such as
             `activation="tanh"`, `optimizer="sgd"`, `units=[128, 64]`.
@@ -40,7 +44,7 @@ def mlp(
         A `keras_tuner.HyperModel`.
 
     Raises:
-        SearchSpaceError: if a name is unknown.
+        SearchSpaceError: if a name is unknown, or max_units senseless.
 
     Example:
         >>> import kttoolkit
@@ -51,7 +55,9 @@ def mlp(
         ...     builder, wine.x, wine.y, cv=5, preprocessor=scaler
         ... )
     """
-    return MLP(task=task, tune=tune, fixed=fixed, max_units=max_units)
+    return MLP(
+        task=task, tune=tune, fixed=fixed, max_units=doubled("max_units", max_units, 16)
+    )
 
 
 def linear(

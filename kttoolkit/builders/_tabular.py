@@ -5,13 +5,16 @@ from typing import Any, ClassVar
 
 import keras
 import keras_tuner
+import numpy as np
 
 from kttoolkit import space
 from kttoolkit.builders._ask import Ask, Levels
 from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._fixed import doubled
 from kttoolkit.builders._mlp import MLP
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 
 
 def tabular(
@@ -42,7 +45,7 @@ def tabular(
         A `keras_tuner.HyperModel`.
 
     Raises:
-        SearchSpaceError: if a name is unknown.
+        SearchSpaceError: if a name is unknown, or max_units senseless.
 
     Example:
         >>> import kttoolkit
@@ -59,7 +62,7 @@ def tabular(
         tune=tune,
         fixed=fixed,
         categorical=dict(categorical or {}),
-        max_units=max_units,
+        max_units=doubled("max_units", max_units, 16),
     )
 
 
@@ -90,6 +93,21 @@ class Tabular(Builder):
         for units in widths:
             x = style.dense(x, units)
         return x
+
+    def check_rows(self, rows: np.ndarray) -> None:
+        """Refuse codes that a column should not have."""
+        table = rows if rows.ndim == 2 else rows[:, :0]
+        for column, size in self.options["categorical"].items():
+            if not 0 <= column < table.shape[1]:
+                continue
+            codes = np.unique(table[:, column])
+            if not np.isin(codes, np.arange(size)).all():
+                raise SearchSpaceError(
+                    f"Codes of column {column} must be whole numbers from 0 to "
+                    f"{size - 1}, since categorical={{{column}: {size}}}, but got "
+                    f"{shown(codes.tolist())}. Say how many there are, or encode the "
+                    "column with OrdinalEncoder."
+                )
 
     def _numbers(self, inputs: Any) -> Any:
         """Return the columns that are no categories, or None."""

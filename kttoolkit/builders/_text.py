@@ -9,7 +9,7 @@ import keras_tuner
 from kttoolkit import space
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
 from kttoolkit.builders._base import Builder, Shapes
-from kttoolkit.builders._fixed import CELLS
+from kttoolkit.builders._fixed import CELLS, doubled
 from kttoolkit.builders._mlp import MLP
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
@@ -44,7 +44,7 @@ def text_bag_of_words(
         A `keras_tuner.HyperModel`.
 
     Raises:
-        SearchSpaceError: if a name is unknown.
+        SearchSpaceError: if a name is unknown, or max_units senseless.
 
     Example:
         >>> import kttoolkit
@@ -55,7 +55,11 @@ def text_bag_of_words(
         ... )  # doctest: +SKIP
     """
     return TextBagOfWords(
-        task=task, tune=tune, fixed=fixed, vocabulary=vocabulary, max_units=max_units
+        task=task,
+        tune=tune,
+        fixed=fixed,
+        vocabulary=vocabulary,
+        max_units=doubled("max_units", max_units, 16),
     )
 
 
@@ -78,8 +82,8 @@ def sequence(
         task: "auto", "classification" or "regression".
         tune: "essential" (the learning rate), "standard" (and momentum or betas,
             units, batch size), "wide" (and cell, depth, embedding, schedule,
-            initializer, regularizer, dropout), "all" (and bidirectional and the rest
-            of `mlp`'s), or a list of names.
+            initializer, activation, regularizer, dropout), "all" (and bidirectional
+            and the rest of `mlp`'s), or a list of names; see `mlp`.
         vocabulary: how many words are told apart; higher numbers count as the last.
             All that the rows have if left out.
         max_units: the widest layer, 16 doubled some times.
@@ -90,7 +94,7 @@ def sequence(
         A `keras_tuner.HyperModel`.
 
     Raises:
-        SearchSpaceError: if a name or cell is unknown.
+        SearchSpaceError: if a name or cell is unknown, or max_units senseless.
 
     Example:
         >>> import kttoolkit
@@ -100,7 +104,11 @@ def sequence(
         >>> kttoolkit.tune(builder, rows, digits.y)  # doctest: +SKIP
     """
     return SequenceNetwork(
-        task=task, tune=tune, fixed=fixed, vocabulary=vocabulary, max_units=max_units
+        task=task,
+        tune=tune,
+        fixed=fixed,
+        vocabulary=vocabulary,
+        max_units=doubled("max_units", max_units, 16),
     )
 
 

@@ -72,7 +72,22 @@ def _told(error: Exception, options: argparse.Namespace) -> str:
 
 
 def _folds(text: str) -> int | None:
-    return None if text.lower() == "none" else int(text)
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"a whole number of folds or none is needed, but got {visible(text)!r}"
+        ) from error
+
+
+def _at_least_one(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"a whole number >= 1 is needed, but got {visible(text)!r}"
+        )
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,12 +100,14 @@ def _parser() -> argparse.ArgumentParser:
 
     results = commands.add_parser("results", help="show a study, finished or not")
     results.set_defaults(run=_results)
-    results.add_argument("directory", metavar="DIR")
-    results.add_argument("--rows", type=int, default=_ROWS, metavar="N")
+    results.add_argument("directory", metavar="DIR", help="the study folder")
+    results.add_argument("--rows", type=_at_least_one, default=_ROWS, metavar="N",
+                         help="the most trials to show (default: %(default)s)",
+                         )  # fmt: skip
 
     report = commands.add_parser("report", help="write a study as one web page")
     report.set_defaults(run=_report)
-    report.add_argument("directory", metavar="DIR")
+    report.add_argument("directory", metavar="DIR", help="the study folder")
     report.add_argument("--out", type=Path, metavar="FILE",
                         help=f"the page; DIR/{REPORT_FILE} if left out")  # fmt: skip
 
@@ -111,16 +128,21 @@ def _parser() -> argparse.ArgumentParser:
 def _add_tune(commands: Any) -> None:
     tune = commands.add_parser("tune", help="tune a dense network on a table")
     tune.set_defaults(run=_tune)
-    tune.add_argument("file", metavar="FILE", help="a CSV file, or a data set's name")
-    tune.add_argument(
-        "--target", metavar="COLUMN", help="name or number of the column to predict"
-    )
+    tune.add_argument("file", metavar="FILE",
+                      help="a CSV file, or the name of an embedded data set that is a "
+                      "table (`kttoolkit datasets` lists them)")  # fmt: skip
+    tune.add_argument("--target", metavar="COLUMN",
+                      help="name or number of the column of a CSV file to predict",
+                      )  # fmt: skip
     tune.add_argument("--task", choices=("classification", "regression"))
     tune.add_argument("--tune", choices=_LEVELS, default="essential",
-                      help="how much is searched")  # fmt: skip
-    tune.add_argument("--tuner", choices=_TUNERS, default="hyperband")
+                      help="how much is searched (default: %(default)s)",
+                      )  # fmt: skip
+    tune.add_argument("--tuner", choices=_TUNERS, default="hyperband",
+                      help="what searches (default: %(default)s)")  # fmt: skip
     tune.add_argument("--cv", type=_folds, default=5, metavar="K",
-                      help="folds, or none for one hold-out")  # fmt: skip
+                      help="folds, or none for one hold-out (default: %(default)s)",
+                      )  # fmt: skip
     tune.add_argument("--validation-split", type=float, metavar="FRACTION",
                       help="the last rows, to hold out where --cv is none")  # fmt: skip
     tune.add_argument("--objective", metavar="METRIC")
@@ -218,7 +240,8 @@ def _datasets(options: argparse.Namespace, console: Console) -> None:
     for name in datasets.names():
         data = datasets.load(name)
         shape = " x ".join(map(str, data.x.shape[1:]))
-        licence = data.licence.split(".")[0].split(";")[0]
+        licence = re.split(r"[.;]", data.licence)[0]
+        licence += ")" * (licence.count("(") - licence.count(")"))
         table.add_row(name, data.task, f"{len(data.x)}", shape, licence)
     console.print(table)
 
@@ -254,7 +277,8 @@ def show(result: TuneResult, console: Console, n_rows: int) -> None:
         and not str(column).startswith("param_tuner/")
     ]
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("rank", "trial", objective, *(name[6:] for name in names), "epochs"):
+    plain = [name.removeprefix("param_") for name in names]
+    for column in ("rank", "trial", objective, *plain, "best epoch"):
         table.add_column(Text(visible(column)), justify="right")
     for row in ranked.to_dict("records"):
         cells = _cells(row, objective, names)

@@ -20,8 +20,9 @@ def read_table(
     """Read a CSV file, or an embedded data set, and take the target out.
 
     Args:
-        file: path of a CSV file, or a name of `kttoolkit.datasets.names()`.
-        target: name or number of the column to predict.
+        file: path of a CSV file, or a name of `kttoolkit.datasets.names()` that
+            stands for a table.
+        target: name or number of the column to predict; a data set has its own.
         header: whether the first line names the columns; None to tell by it: a
             line with a number in it is taken for data.
 
@@ -29,14 +30,14 @@ def read_table(
         The table without the target, and the target.
 
     Raises:
-        DataError: if there is no such file or column.
+        DataError: if there is no such file or column, the rows are images, or a
+            data set is given a target.
     """
     if not Path(file).exists() and file in datasets.names():
-        data = datasets.load(file, as_frame=True)
-        return pd.DataFrame(data.x), pd.Series(data.y)
+        return _embedded(file, target)
     if not Path(file).is_file():
         raise DataError(
-            f"FILE must be a CSV file or one of {', '.join(datasets.names())}, but got "
+            f"FILE must be a CSV file or one of {', '.join(_tables())}, but got "
             f"{file!r}."
         )
     frame = read_csv(file, header=header)
@@ -57,6 +58,28 @@ def read_table(
     place = list(frame.columns).index(name)
     written = _as_written(file, place, has_header=_has_header(file, said=header))
     return frame.drop(columns=name), _names_kept(frame[name], written)
+
+
+def _tables() -> list[str]:
+    """Name the data sets that are tables."""
+    return [name for name in datasets.names() if datasets.load(name).x.ndim == 2]
+
+
+def _embedded(name: str, target: str | None) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
+    shape = datasets.load(name).x.shape[1:]
+    if len(shape) > 1:
+        raise DataError(
+            f"FILE must be a table, but the rows of {name!r} are images of shape "
+            f"{shape}. Take one of {', '.join(_tables())}; images are tuned in Python, "
+            "with kttoolkit.builders.cnn()."
+        )
+    if target is not None:
+        raise DataError(
+            f"--target is for CSV files, but got {target!r} and the data set {name!r}, "
+            "whose target is fixed. Leave it out."
+        )
+    data = datasets.load(name, as_frame=True)
+    return pd.DataFrame(data.x), pd.Series(data.y)
 
 
 def table_preprocessor(frame: pd.DataFrame) -> Any:

@@ -1,5 +1,6 @@
 """What the engines need of Keras that no public name gives (checked on 3.15)."""
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,6 +58,26 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
         The layers.
     """
     return list(model._flatten_layers())  # noqa: SLF001
+
+
+def has_own_code(model: keras.Model) -> bool:
+    """Tell whether training a model runs code that is not Keras's.
+
+    Args:
+        model: compiled.
+
+    Returns:
+        Whether it, a layer or the loss was written by someone else.
+    """
+    lambdas = (keras.layers.Lambda,)
+    loss = [] if isinstance(model.loss, str | None) else keras.tree.flatten(model.loss)
+    written = [one for one in loss if not isinstance(one, str | None)]
+    kinds = [one if inspect.isfunction(one) else type(one) for one in written]
+    parts = [model, *layers_of(model)]
+    return any(isinstance(part, lambdas) for part in parts) or any(
+        not str(kind.__module__).startswith("keras.")
+        for kind in (*kinds, *map(type, parts))
+    )
 
 
 def has_all_but_slots(model: keras.Model) -> bool:

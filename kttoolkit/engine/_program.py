@@ -15,7 +15,7 @@ from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
-from kttoolkit.engine._keras import has_all_but_slots, is_own
+from kttoolkit.engine._keras import has_all_but_slots, has_own_code, is_own
 from kttoolkit.engine._random import random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
@@ -220,13 +220,26 @@ class Program:
             self.traces += 1
             flat = self._flat if step == "train_step" else None
             wrapped = nullcontext if flat is None else flat.updating
-            with _drawing_nothing():
-                traced = trace_epoch(
-                    self.model, shape, rows, self._description, wrapped
-                )
+            traced = self._traced(shape, rows, wrapped)
             is_free = takes_no_rows(self.model, shape)
             self._functions[shape] = self._placed(*traced, takes_no_rows=is_free)
         return self._functions[shape]
+
+    def _traced(self, shape: Shape, rows: Rows, wrapped: Any) -> tuple[Any, str]:
+        """Trace an epoch, unless it draws numbers that then serve all batches."""
+        given = (self.model, shape, rows, self._description, wrapped)
+        if not has_own_code(self.model):
+            return trace_epoch(*given)
+        # Other threads draw as well: once is no proof.
+        for _ in range(2):
+            state = random_state()
+            traced = trace_epoch(*given)
+            if random_state() == state:
+                return traced
+        raise RefusedError(
+            "it draws numbers of Python's or NumPy's random when it is traced, which "
+            "model.fit does for every model anew"
+        )
 
     def _placed(
         self, concrete: Any, executor: str, *, takes_no_rows: bool
@@ -249,18 +262,6 @@ def _check_randomness(concrete: Any) -> None:
         raise RefusedError(
             f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
             "whose stream belongs to one graph; keras.random has seeds of its own"
-        )
-
-
-@contextmanager
-def _drawing_nothing() -> Iterator[None]:
-    """Refuse a graph whose random numbers were drawn once, when it was traced."""
-    state = random_state()
-    yield
-    if random_state() != state:
-        raise RefusedError(
-            "it draws numbers of Python's or NumPy's random when it is traced, which "
-            "model.fit does for every model anew"
         )
 
 

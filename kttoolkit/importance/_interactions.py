@@ -90,6 +90,11 @@ def _chosen(
     """Return the names to pair."""
     shares = importance(result, n_resamples=2, seed=seed).frame["hyperparameter"]
     known = list(shares)
+    if isinstance(names, str):
+        raise ResultError(
+            f"names must be a list of hyperparameters, but got {shown(names)}. "
+            "Interactions are of two or more."
+        )
     for name in names or ():
         if name not in known:
             raise ResultError(

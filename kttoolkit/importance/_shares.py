@@ -17,6 +17,7 @@ from kttoolkit.results import (
     TrialRecord,
     TuneResult,
     capped,
+    how_many,
     needs_optuna,
     optuna_study,
 )
@@ -92,8 +93,8 @@ def importance(
         see `kttoolkit.results.worst_of_interest`.
 
     Raises:
-        ResultError: if the method is unknown, fewer than four trials completed, or
-            numbers are too large for fANOVA.
+        ResultError: if the method is unknown, fewer than four trials completed, the
+            trials are drawn again less than twice, or numbers are too large for fANOVA.
         MissingDependencyError: if Optuna is needed and missing.
 
     Example:
@@ -106,6 +107,7 @@ def importance(
     """
     if method not in METHODS:
         raise ResultError(f"method must be one of {METHODS}, but got {shown(method)}.")
+    n_resamples = how_many("n_resamples", n_resamples, 2)
     records = explained(result)
     if len(records) < _FEWEST:
         raise ResultError(

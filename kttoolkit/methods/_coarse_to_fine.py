@@ -3,6 +3,8 @@
 from typing import Any
 
 from kttoolkit._tune import tune
+from kttoolkit.exceptions import SearchError
+from kttoolkit.plain import shown
 from kttoolkit.results import TuneResult
 
 
@@ -49,6 +51,11 @@ def coarse_to_fine(
         ...     builder, pima.x, pima.y, rounds=3, max_trials=30, seed=0
         ... )  # doctest: +SKIP
     """
+    if "tuner" in options:
+        raise SearchError(
+            "coarse_to_fine is a tuner itself, but got "
+            f"tuner={shown(options['tuner'])}. Leave it out, or call kttoolkit.tune."
+        )
     return tune(
         build,
         x,

@@ -120,7 +120,8 @@ def nested_cross_validate(
         chose.
 
     Raises:
-        SearchError: if an argument is decided here and not by the caller.
+        SearchError: if an argument is decided here and not by the caller, or studies
+            are to be both continued and started again.
         CrossValidationError: if the rows cannot be cut.
 
     Example:
@@ -140,6 +141,11 @@ def nested_cross_validate(
         selection bias in performance evaluation", JMLR 11, 2010.
     """
     _check_options(options)
+    if resume and overwrite:
+        raise SearchError(
+            "Studies are continued or started again, but got resume=True and "
+            "overwrite=True. Leave one out; resume=True begins where there is none."
+        )
     known = as_training_data(
         x,
         y,

@@ -32,11 +32,12 @@ class RetestResult:
     """Old settings scored again, side by side.
 
     Attributes:
-        frame: one row a setting, the old winner first; columns `trial`, `old_score`,
-            `old_rank`, `mean_<objective>`, `std_<objective>`, `rank`, `difference`
-            to the old winner (paired over folds, above 0 where this setting is
-            better), `low` and `high` of its 95 % interval, `p_value`, and
-            `param_<name>`.
+        frame: one row a setting, the old winner first; the default setting is the
+            row whose `trial` is "defaults" and which has no old score. Columns
+            `trial`, `old_score`, `old_rank`, `mean_<objective>`, `std_<objective>`,
+            `rank`, `difference` to the old winner (paired over folds, above 0 where
+            this setting is better), `low` and `high` of its 95 % interval, `p_value`,
+            and `param_<name>`.
         scores: one row a fold of each repeat; columns `repeat`, `fold`, and one for
             each setting, named as its trial.
         objective: name of what was scored.
@@ -80,8 +81,7 @@ class RetestResult:
             first = clear.iloc[int(clear["difference"].to_numpy().argmax())]
             told = (
                 f"The old winner, {winner['trial']}, does not hold: {first['trial']} "
-                f"is better by {first['difference']:.4f} (from {first['low']:.4f} to "
-                f"{first['high']:.4f})"
+                f"is better by {first['difference']:.4f}{_between(first)}"
             )
         return f"{told}. {self._about_ranking()}"
 
@@ -103,6 +103,11 @@ class RetestResult:
                    "high", "rank"]  # fmt: skip
         table = self.frame[columns].to_string(index=False, float_format="%.4f")
         return f"<RetestResult {visible(self.verdict)}\n{visible_lines(table)}>"
+
+
+def _between(row: "pd.Series[Any]") -> str:
+    low, high = f"{row['low']:.4f}", f"{row['high']:.4f}"
+    return "" if low == high else f" (from {low} to {high})"
 
 
 def retest(

@@ -35,11 +35,11 @@ def curves_frame(
         and `n_folds` that were trained so long.
 
     Raises:
-        ResultError: if no trial has the metric.
+        ResultError: if no trial has the metric, or top is no whole number >= 1.
     """
     metric = metric or result.study.objective
     frames = []
-    for rank, record in enumerate(best_first(result)[:top], start=1):
+    for rank, record in enumerate(best_first(result, top), start=1):
         rows = [
             (fit.initial_epoch + index, value)
             for fit in record.fits
@@ -92,7 +92,7 @@ def plot_curves(
         The axes.
 
     Raises:
-        ResultError: if no trial has the metric.
+        ResultError: if no trial has the metric, or top is no whole number >= 1.
 
     Example:
         >>> result.plot.curves(top=1, metric="val_loss")  # doctest: +SKIP

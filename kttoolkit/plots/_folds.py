@@ -28,10 +28,13 @@ def folds_frame(result: TuneResult, *, top: int = 5) -> pd.DataFrame:
     Returns:
         One row for each trial and split: `trial`, `rank`, `split`, `score` and `mean`
         of the trial.
+
+    Raises:
+        ResultError: if no trial completed, or top is no whole number >= 1.
     """
     rows = [
         (record.trial_id, rank, split, value, record.score)
-        for rank, record in enumerate(best_first(result)[:top], start=1)
+        for rank, record in enumerate(best_first(result, top), start=1)
         for split, value in enumerate(record.splits.get(record.objective, ()))
     ]
     return pd.DataFrame(rows, columns=["trial", "rank", "split", "score", "mean"])
@@ -52,6 +55,9 @@ def plot_folds(result: TuneResult, *, top: int = 5, ax: Axes | None = None) -> A
 
     Returns:
         The axes.
+
+    Raises:
+        ResultError: if no trial completed, or top is no whole number >= 1.
 
     Example:
         >>> result.plot.folds(top=5)  # doctest: +SKIP

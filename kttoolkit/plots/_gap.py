@@ -38,11 +38,12 @@ def gap_frame(result: TuneResult, *, top: int = 8) -> pd.DataFrame:
         averages over an epoch, with dropout, so that a small gap below 0 is usual.
 
     Raises:
-        ResultError: if the objective has no counterpart in training.
+        ResultError: if the objective has no counterpart in training, or top is no whole
+            number >= 1.
     """
     name = result.study.objective
     rows = []
-    for rank, record in enumerate(best_first(result)[:top], start=1):
+    for rank, record in enumerate(best_first(result, top), start=1):
         pairs = _pairs(record, name)
         if not len(pairs):
             raise ResultError(
@@ -79,7 +80,8 @@ def plot_gap(result: TuneResult, *, top: int = 8, ax: Axes | None = None) -> Axe
         The axes.
 
     Raises:
-        ResultError: if the objective has no counterpart in training.
+        ResultError: if the objective has no counterpart in training, or top is no whole
+            number >= 1.
 
     Example:
         >>> result.plot.gap()  # doctest: +SKIP

@@ -119,7 +119,7 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
         One range a name, in the order of the search space or of `names`.
 
     Raises:
-        ResultError: if a name is unknown, or nothing differs.
+        ResultError: if a name is unknown, or there is a single text for a list.
     """
     known: dict[str, Range] = {}
     for one in result.ranges:
@@ -128,6 +128,11 @@ def varied_ranges(result: TuneResult, names: Sequence[str] | None) -> list[Range
         raise ResultError(
             "A picture of hyperparameters needs a search space, but the trials of "
             f"{result.directory} had none."
+        )
+    if isinstance(names, str):
+        raise ResultError(
+            f"names must be a list of hyperparameters, but got {shown(names)}. Pass "
+            f"names=[{shown(names)}]."
         )
     if names is not None:
         for name in names:

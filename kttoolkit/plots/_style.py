@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import counted
 from kttoolkit.ranges import Range
-from kttoolkit.results import TrialRecord, TuneResult, worst_of_interest
+from kttoolkit.results import TrialRecord, TuneResult, how_many, worst_of_interest
 
 # Okabe and Ito's colours, which all kinds of eyes can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -70,18 +70,23 @@ def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
     return found
 
 
-def best_first(result: TuneResult) -> list[TrialRecord]:
-    """Return the completed trials, best first.
+def best_first(result: TuneResult, top: int) -> list[TrialRecord]:
+    """Return the best of the completed trials, best first.
 
     Args:
         result: of a search.
+        top: how many of them.
 
     Returns:
         The trials; equals in their order.
+
+    Raises:
+        ResultError: if there are none, or top is no whole number >= 1.
     """
+    n_trials = how_many("top", top)
     sign = 1.0 if result.study.direction == "min" else -1.0
     records = [record for _, record in completed(result)]
-    return sorted(records, key=lambda record: sign * record.score)
+    return sorted(records, key=lambda record: sign * record.score)[:n_trials]
 
 
 def score_label(result: TuneResult) -> str:

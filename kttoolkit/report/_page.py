@@ -67,7 +67,7 @@ def write_report(
         >>> result.report("report.html")  # doctest: +SKIP
     """
     path = Path(path)
-    if path.suffix.lower() not in {".html", ".htm"}:
+    if path.suffix.lower() != ".html":
         raise ResultError(
             f"A report is a page, whose name ends in .html, but got {str(path)!r}. "
             "Tables are written by result.export."

@@ -1,5 +1,6 @@
 """Results of a search: opened, tabled and saved without TensorFlow."""
 
+from kttoolkit.results._asked import how_many
 from kttoolkit.results._code import as_code, setting_as_code
 from kttoolkit.results._files import TEST_FILE
 from kttoolkit.results._frames import trials_frame
@@ -39,6 +40,7 @@ __all__ = [
     "as_code",
     "capped",
     "check_project",
+    "how_many",
     "mean_curve",
     "needs_optuna",
     "optuna_direction",

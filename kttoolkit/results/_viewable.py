@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from kttoolkit.ranges import Range
+from kttoolkit.results._asked import how_many
 from kttoolkit.results._compare import comparison_frame, within_one_standard_error
 from kttoolkit.results._frames import ranks
 from kttoolkit.results._optuna import optuna_study
@@ -157,7 +158,8 @@ class Viewable:
             `high` of its interval, `p_value`, `p_wilcoxon` and `is_clear`.
 
         Raises:
-            ResultError: if there are fewer than two folds, or no trial completed.
+            ResultError: if there are fewer than two folds, no trial completed, or top
+                is no whole number >= 1.
 
         Example:
             >>> result.compare(top=5)  # doctest: +SKIP
@@ -166,7 +168,9 @@ class Viewable:
             C. Nadeau and Y. Bengio, "Inference for the generalization error",
             Machine Learning 52, 2003.
         """
-        return comparison_frame(self._ranked()[:top], confidence=confidence)
+        return comparison_frame(
+            self._ranked()[: how_many("top", top)], confidence=confidence
+        )
 
     def one_standard_error(self) -> TrialRecord:
         """Return the simplest trial within one standard error of the best.

@@ -24,22 +24,22 @@ def units(
     """Ask for the width of hidden layers, by doubling or in steps.
 
     The use of a layer grows with the logarithm of its width, so widths are tried by
-    doubling; every power of two is as likely.
+    doubling, each as likely.
 
     Args:
         hp: the trial's hyperparameters.
         min_value: the narrowest.
         max_value: the widest; `min_value` doubled some times, or some steps wider.
         step: distance of two widths; they are doubled if left out.
-        default: before any search.
+        default: before any search; the nearest bound if it is outside.
         name: what it is called in tables.
 
     Returns:
         The width of this trial.
 
     Raises:
-        SearchSpaceError: if 1 <= min_value <= max_value does not hold, the steps
-            miss `max_value`, or the default is outside.
+        SearchSpaceError: if 1 <= min_value <= max_value does not hold, or the
+            steps miss `max_value`.
 
     Example:
         >>> from kttoolkit import HyperParameters
@@ -81,14 +81,14 @@ def depth(
         hp: the trial's hyperparameters.
         min_value: the fewest; 0 is a linear model.
         max_value: the most.
-        default: before any search.
+        default: before any search; the nearest bound if it is outside.
         name: what it is called in tables.
 
     Returns:
         The number of this trial.
 
     Raises:
-        SearchSpaceError: if 0 <= min_value <= default <= max_value does not hold.
+        SearchSpaceError: if 0 <= min_value <= max_value does not hold.
 
     Example:
         >>> from kttoolkit import HyperParameters

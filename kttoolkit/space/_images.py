@@ -24,15 +24,16 @@ def filters(
     default: int = 16,
     name: str = "filters",
 ) -> int:
-    """Ask for the filters of the first convolution, a power of two.
+    """Ask for the filters of the first convolution, by doubling.
 
-    Later ones usually double them whenever the image is halved.
+    They are powers of two where `min_value` is one. Later convolutions usually double
+    them whenever the image is halved.
 
     Args:
         hp: the trial's hyperparameters.
         min_value: the fewest.
         max_value: the most, `min_value` doubled some times.
-        default: before any search.
+        default: before any search; the nearest bound if it is outside.
         name: what it is called in tables.
 
     Returns:

@@ -70,9 +70,7 @@ def loss(
         )
     known = REGRESSION_LOSSES if task == "regression" else CLASSIFICATION_LOSSES
     kinds = known if kinds is None else kinds
-    chosen = ask_kind(
-        hp, name=name, kinds=kinds, known=known, default=default or kinds[0]
-    )
+    chosen = ask_kind(hp, name=name, kinds=kinds, known=known, default=default or "")
     extra = _asked_with(hp, name, kinds)
     if task == "regression":
         is_huber = chosen == "huber" and extra["huber"] is not None

@@ -1,7 +1,11 @@
 """Hyperparameters of the optimizer."""
 
+from typing import Any
+
 import keras_tuner
 
+from kttoolkit.exceptions import SearchSpaceError
+from kttoolkit.plain import shown
 from kttoolkit.space._scales import log_float, one_minus_log
 
 
@@ -58,8 +62,11 @@ def momentum(
 ) -> float:
     """Ask for a momentum β, drawn so that 1 - β is on a log scale.
 
-    The velocity averages over about 1 / (1 - β) gradients, 10 at 0.9 and 1000 at
-    0.999, and both decades are as likely.
+    The velocity looks back over about 1 / (1 - β) gradients, 10 at 0.9 and 1000 at
+    0.999, and both decades are as likely. Keras's SGD sums them and takes no mean
+    (v = β·v - rate·gradient): along a gradient that stays the same its steps grow to
+    rate·gradient / (1 - β). A higher momentum wants a lower learning rate, so search
+    the two together.
 
     Args:
         hp: the trial's hyperparameters.
@@ -119,7 +126,8 @@ def adam_betas(
         β1 and β2 of this trial.
 
     Raises:
-        SearchSpaceError: if 0 <= min <= max < 1 does not hold for one of them.
+        SearchSpaceError: if 0 <= min <= max < 1 does not hold for one of them, or
+            bounds or defaults are no pair.
 
     Example:
         >>> from kttoolkit import HyperParameters
@@ -130,7 +138,12 @@ def adam_betas(
         D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization",
         arXiv:1412.6980.
     """
-    bounds = zip(min_values, max_values, defaults, strict=True)
+    bounds = zip(
+        _pair("min_values", min_values),
+        _pair("max_values", max_values),
+        _pair("defaults", defaults),
+        strict=True,
+    )
     first, second = (
         one_minus_log(
             hp,
@@ -142,6 +155,17 @@ def adam_betas(
         )
         for number, (low, high, default) in enumerate(bounds, start=1)
     )
+    return first, second
+
+
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    try:
+        first, second = value
+    except (TypeError, ValueError) as error:
+        raise SearchSpaceError(
+            f"{name} must be a pair, of β1 and of β2, but got {shown(value)}. Pass "
+            f"e.g. {name}=(0.9, 0.999)."
+        ) from error
     return first, second
 
 

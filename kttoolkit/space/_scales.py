@@ -13,7 +13,7 @@ from kttoolkit.plain import is_number, one_of, shown
 _POINTS_A_DECADE = 50
 _MOST_POINTS = 10_000
 _MOST_STEPS = 1e9
-_VALUES = (str, bool, int, float, np.generic)
+_VALUES = (str, bool, int, float)
 
 
 def choice(
@@ -31,7 +31,8 @@ def choice(
     Args:
         hp: the trial's hyperparameters.
         name: what it is called in tables.
-        values: strings, numbers or booleans, all of one type and none twice.
+        values: strings, numbers or booleans, all of one type and none twice; those of
+            NumPy become Python's.
         default: before any search; the first value if left out.
 
     Returns:
@@ -47,7 +48,7 @@ def choice(
         'max'
     """
     values = _as_values(name, values)
-    default = values[0] if default is None else default
+    default = values[0] if default is None else _as_python(default)
     if not isinstance(default, _VALUES) or default not in values:
         raise SearchSpaceError(
             f"The default of {name} must be one of its values, but got {default=} and "
@@ -244,10 +245,16 @@ def one_minus_log(
     """
     _check_bounds(name, min_value, max_value, default)
     if min_value < 0 or max_value >= 1:
+        why = (
+            "a factor below 0 would turn about at every step. Take 0 or more as the "
+            "lowest."
+            if min_value < 0
+            else "a factor of 1 would average over infinitely many steps. Take 0.999 "
+            "or 0.9999 as the highest."
+        )
         raise SearchSpaceError(
             f"0 <= min_value <= max_value < 1 must hold for {name}, but got "
-            f"{min_value=} and {max_value=}: a factor of 1 would average over "
-            "infinitely many steps. Take 0.999 or 0.9999 as the highest."
+            f"{min_value=} and {max_value=}: {why}"
         )
     if points is not None and not (_is_whole(points) and 2 <= points <= _MOST_POINTS):
         raise SearchSpaceError(
@@ -352,7 +359,7 @@ def _check_steps(
 def _as_values(name: str, values: Any) -> list[Any]:
     """Return the values of a choice: some, of one type, none twice."""
     try:
-        found = list(values)
+        found = [_as_python(value) for value in values]
         n_different = len(set(found))
     except TypeError:
         found, n_different = [], 0
@@ -370,9 +377,12 @@ def _as_values(name: str, values: Any) -> list[Any]:
     return found
 
 
+def _as_python(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _is_finite(value: Any) -> bool:
-    if isinstance(value, np.number):
-        value = value.item()
+    value = _as_python(value)
     return is_number(value) and math.isfinite(value)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import keras
@@ -25,18 +26,18 @@ def batch_size(
     default: int = 32,
     name: str = "batch_size",
 ) -> int:
-    """Ask for the rows of a step, a power of two.
+    """Ask for the rows of a step, by doubling.
 
-    Small batches are slow and noisy, which often generalises well; large ones use
-    the device better and update rarely.
+    They are powers of two where `min_value` is one. Small batches are slow and noisy,
+    which often generalises well; large ones use the device better and update rarely.
 
     Args:
         hp: the trial's hyperparameters.
         n_samples: rows to train on; no batch is larger.
-        min_value: the smallest, a power of two.
+        min_value: the smallest, at least 1.
         max_value: the largest, `min_value` doubled some times; 512, or as many as
             the rows allow, if left out.
-        default: before any search; Keras's.
+        default: before any search, Keras's; the nearest bound if it is outside.
         name: what it is called in tables.
 
     Returns:
@@ -55,6 +56,11 @@ def batch_size(
         D. Masters and C. Luschi, "Revisiting small batch training for deep neural
         networks", arXiv:1804.07612.
     """
+    if min_value < 1:
+        raise SearchSpaceError(
+            f"min_value >= 1 must hold for {name}, but got {min_value=}: a step needs "
+            "a row."
+        )
     given = max_value or min_value
     if n_samples is not None and given > n_samples:
         raise SearchSpaceError(
@@ -65,7 +71,7 @@ def batch_size(
         )
     if max_value is None:
         rows = _LARGEST_BATCH if n_samples is None else min(n_samples, _LARGEST_BATCH)
-        doublings = int(math.log2(max(rows / max(min_value, 1), 1)))
+        doublings = int(math.log2(max(rows / min_value, 1)))
         max_value = min_value * 2**doublings
     sampling: Literal["linear", "log"] = "linear" if min_value == max_value else "log"
     return integer(
@@ -216,11 +222,13 @@ def _class_counts(y: np.ndarray, name: str) -> dict[int, int]:
     if y.ndim == 2 and y.shape[1] > 1:
         y = y.argmax(axis=1)
     y = y.reshape(-1)
-    if not len(y) or (y < 0).any() or (y != np.floor(y)).any():
+    is_numbers = y.dtype.kind in "biuf" or all(isinstance(one, Real) for one in y)
+    if not is_numbers or not len(y) or (y < 0).any() or (y != np.floor(y)).any():
         raise SearchSpaceError(
             f"{name} counts the rows of classes numbered from 0, but got y of shape "
             f"{y.shape} and dtype {y.dtype} with other values. It is for "
-            "classification alone."
+            "classification alone, and number names of classes by "
+            "np.unique(y, return_inverse=True)[1]."
         )
     labels, counts = np.unique(y.astype(int), return_counts=True)
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))

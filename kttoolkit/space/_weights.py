@@ -40,10 +40,12 @@ def initializer(
 
     He's for ReLU and its kin (standard deviation √(2 / n) for n inputs), Glorot's,
     also called Xavier, for sigmoid, tanh and linear layers, LeCun's (√(1 / n)) for
-    SELU, orthogonal matrices for the first two. They keep the signal's variance from
-    layer to layer. "random_normal" (0.05 in Keras) does not. "zeros" is there for
-    those who want to see what it does: all units of a layer get the same gradient
-    and stay the same unit for ever.
+    SELU. They keep the signal's size from layer to layer; "random_normal" (0.05 in
+    Keras) does not. Orthogonal matrices are there for the first two: square ones keep
+    the length of every vector as long as layers are linear, but a ReLU behind them
+    halves the mean square in every layer, unless their gain is √2 (Keras's is 1).
+    "zeros" is there for those who want to see what it does: all units of a layer get
+    the same gradient and stay the same unit for ever.
 
     Where the activation is itself searched, each family of activations has a
     hyperparameter of its own, `<name>_relu`, `<name>_tanh`, `<name>_selu`.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import loky
@@ -41,8 +42,13 @@ class Workers(Executor):
     """
 
     def __init__(self, n_workers: int) -> None:
-        if isinstance(n_workers, bool) or n_workers < 1:
-            raise SearchError(f"n_workers >= 1 must hold, but got {shown(n_workers)}.")
+        given: Any = n_workers
+        is_whole = isinstance(given, Integral) and not isinstance(given, bool)
+        if not is_whole or n_workers < 1:
+            raise SearchError(
+                "n_workers >= 1 must hold, as a whole number, but got "
+                f"{shown(n_workers)}."
+            )
         cores, gpus = n_cores(), visible_gpus(os.environ)
         self._is_shut = False
         self._seats = [

@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from kttoolkit.exceptions import ResultError
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
+from kttoolkit.plain import meant, one_of, shown
 from kttoolkit.plots._style import shortened
 
 _MAX_COLUMNS = 6
@@ -43,7 +45,11 @@ def plot_histograms(
 
     Returns:
         The axes, of shape (n_initializers, n_columns).
+
+    Raises:
+        ResultError: if `of` is neither.
     """
+    _check_of(of)
     names = list(frame["initializer"].unique())
     hidden = frame[~frame["is_output"]]
     depths = np.unique((frame if hidden.empty else hidden)["depth"])
@@ -62,9 +68,9 @@ def plot_histograms(
         bins = histograms[
             (histograms["initializer"] == name) & (histograms["of"] == of)
         ]
-        shown = depths[picked]
-        limits = _limits(bins[bins["depth"].isin(shown)])
-        for depth, ax in zip(shown, row_axes, strict=True):
+        drawn = depths[picked]
+        limits = _limits(bins[bins["depth"].isin(drawn)])
+        for depth, ax in zip(drawn, row_axes, strict=True):
             _draw_cell(ax, bins[bins["depth"] == depth], rows.loc[depth], of)
             _frame_cell(ax, limits)
         told = shortened(name)
@@ -91,7 +97,11 @@ def plot_variance(
 
     Returns:
         The axes.
+
+    Raises:
+        ResultError: if `of` is neither.
     """
+    _check_of(of)
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
     column = "ratio_to_first" if of == "activation" else "gradient_ratio"
@@ -124,6 +134,14 @@ def plot_variance(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
+
+
+def _check_of(of: Any) -> None:
+    if not one_of("activation", "gradient")(of):
+        raise ResultError(
+            f"of must be 'activation' or 'gradient', but got {shown(of)}."
+            f"{meant(of, ['activation', 'gradient'])}"
+        )
 
 
 def _label(name: str, values: np.ndarray, of: str) -> str:

@@ -80,6 +80,9 @@ class InitializationReport:
 
         Returns:
             The axes.
+
+        Raises:
+            ResultError: if `of` is neither.
         """
         return plot_histograms(self.frame, self.histograms, axes=axes, of=of)
 
@@ -98,6 +101,9 @@ class InitializationReport:
 
         Returns:
             The axes.
+
+        Raises:
+            ResultError: if `of` is neither.
         """
         return plot_variance(self.frame, ax=ax, of=of)
 
