@@ -156,6 +156,33 @@ def test_shares_stay_shares():
     assert 0.5 < high.high <= 0.75
 
 
+@pytest.mark.parametrize(
+    ("options", "best"),
+    [
+        ({"min_value": 0.001, "max_value": 0.5, "sampling": "log"}, 0.5),
+        ({"min_value": 0.0, "max_value": 1.0}, 1.0),
+        ({"min_value": 0.0, "max_value": 1.0, "step": 0.1}, 1.0),
+    ],
+)
+def test_no_share_is_widened_beyond_the_whole(options, best):
+    def share(hp):
+        hp.Float("a", **options)
+
+    cut = narrow(share, trials("a", [best, best * 0.95, 0.1, 0.2, 0.1, 0.2]))
+    assert best <= cut.high <= 1
+
+
+def test_a_best_value_of_a_list_is_in_the_narrowed_one_once():
+    """0 is 1e-16 away from what the scale gives back of it."""
+
+    def ask(hp):
+        return space.momentum(hp, min_value=0.0, default=0.5)
+
+    cut = narrow(ask, trials("momentum", [0.0, 0.5, 0.9, 0.95, 0.99, 0.999]))
+    assert cut.values[0] == 0
+    assert cut.values[1] > 0.001
+
+
 def test_powers_of_two_stay_powers_of_two():
     cut = narrow(space.units, trials("units", [256, 128, 256, 32, 16, 32]))
     assert (cut.low, cut.high) == (64, 512)

@@ -36,7 +36,8 @@ def mlp(
             by which values are fixed, not always those of columns in tables: `betas`
             (there `beta_1`, `beta_2`), `early_stopping` (`patience`), `widths`
             (`units_shape`).
-        max_units: the widest hidden layer, 16 doubled some times.
+        max_units: the widest hidden layer, 16 doubled some times; a narrowed space
+            (`coarse_to_fine`) may go on beyond it, as beyond every bound.
         **fixed: values of hyperparameters that are not searched, such as
             `activation="tanh"`, `optimizer="sgd"`, `units=[128, 64]`.
 

@@ -147,16 +147,15 @@ def _cut(one: Range, places: Sequence[float]) -> tuple[float, float]:
 
 
 def _bounds(one: Range, low: float, high: float) -> tuple[float, float]:
-    """Turn bounds on the scale into values: on the steps, positive, shares below 1."""
+    """Turn bounds on the scale into values: on the steps, positive, shares up to 1."""
     first, last = one.from_scale(low), one.from_scale(high)
     if not math.isfinite(last - first) or (one.scale == "log" and first <= 0):
         return math.nan, math.nan  # beyond the numbers that there are
-    if one.scale == "linear":
-        if one.low >= 0:
-            half = one.low / 2 or one.low
-            first = max(first, min(one.low, 1.0) if one.kind == "Int" else half)
-        if one.kind == "Float" and one.low >= 0 and one.high < 1:
-            last = min(last, (1 + one.high) / 2)
+    if one.scale == "linear" and one.low >= 0:
+        half = one.low / 2 or one.low
+        first = max(first, min(one.low, 1.0) if one.kind == "Int" else half)
+    if one.kind == "Float" and one.low >= 0:
+        last = min(last, _most(one))
     if not one.step:
         if one.kind == "Int":
             return _whole_bounds(first, last, least=1 if one.low >= 1 else -math.inf)
@@ -164,6 +163,15 @@ def _bounds(one: Range, low: float, high: float) -> tuple[float, float]:
     number: Any = int if one.kind == "Int" else _short
     lower, upper = _on_steps(one, first, last)
     return number(lower), number(upper)
+
+
+def _most(one: Range) -> float:
+    """Return how far what may be a share is widened; a rate from 1 on is none."""
+    if one.scale == "log":
+        return 1.0 if one.high < 1 else math.inf
+    if one.high < 1:
+        return (1 + one.high) / 2
+    return 1.0 if one.high == 1 else math.inf
 
 
 def _whole_bounds(first: float, last: float, *, least: float) -> tuple[int, int]:
@@ -221,7 +229,9 @@ def _laid_out_again(one: Range, low: float, high: float, winner: Any) -> list[An
     is_share = one.low >= 0 and one.high < 1
     if is_share:
         values = [value for value in values if 0 <= value < 1]
-    return sorted({*values, winner})
+    # What the scale gives back of the winner may differ in its last digit.
+    slack = 1e-12 * max(map(abs, values), default=0.0)
+    return sorted({winner, *(v for v in values if abs(v - winner) > slack)})
 
 
 def _fewer_in_order(
