@@ -41,7 +41,9 @@ FROM_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 def searched(directory, **options):
     given = {"tuner": "random", "max_trials": 2, "max_epochs": 1, "cv": 2, "seed": 0,
              "verbose": 0, "project_name": "p", **options}  # fmt: skip
-    build = builders.mlp(units=2, depth=1, tune=["learning_rate", "momentum"])
+    build = builders.mlp(
+        units=2, depth=1, optimizer="sgd", tune=["learning_rate", "momentum"]
+    )
     return kttoolkit.tune(
         build, X, Y, directory=directory, test_size=0.25, preprocessor=StandardScaler(),
         **given,

@@ -17,6 +17,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import kttoolkit
+from kttoolkit.engine._keras import reset_names
 from kttoolkit.exceptions import (
     CrossValidationError,
     DataError,
@@ -830,3 +831,37 @@ def test_the_study_folder_is_plain_and_opens_in_keras_tuner(tune):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert tuner.get_best_models()[0].count_params() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*is a weight of an earlier model too")
+@pytest.mark.parametrize("kind", ["sequential", "functional"])
+def test_a_layer_from_outside_may_have_any_name(tune, kind):
+    """In a new notebook the first layer is "dense", and so is that of every model."""
+    reset_names()
+    shared = [keras.layers.Dense(5, activation="relu") for _ in range(3)]
+
+    def build(hp):
+        own = [keras.layers.Dense(hp.Int("units", 2, 4)), keras.layers.Dense(1)]
+        rows = keras.Input((4,))
+        if kind == "sequential":
+            model = keras.Sequential([rows, *shared, *own])
+        else:
+            values = rows
+            for layer in (*shared, *own):
+                values = layer(values)
+            model = keras.Model(rows, values)
+        model.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError()])
+        return model
+
+    result = tune(build, max_trials=2, max_epochs=1, task="regression")
+    assert list(result.trials.status) == ["completed"] * 2
+    assert "mean_val_mean_absolute_error" in result.trials
+
+
+def test_a_name_given_twice_is_kerass_error(tune):
+    def build(hp):
+        layers = [keras.layers.Dense(1, name="same") for _ in range(2)]
+        return keras.Sequential([keras.Input((4,)), *layers])
+
+    with pytest.raises(ValueError, match=r"unique names\. Name 'same'"):
+        tune(build)

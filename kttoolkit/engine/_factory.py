@@ -1,10 +1,12 @@
 """Builds the model of a trial, and says whether it can be trained."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import keras_tuner
@@ -12,7 +14,15 @@ import numpy as np
 
 from kttoolkit.engine._keras import is_own, reset_names
 from kttoolkit.engine._plan import FitPlan
+from kttoolkit.engine._random import put_back, random_state
 from kttoolkit.exceptions import OversizedModelError, SearchSpaceError
+
+# Keras's words for two layers of one name.
+_CLASH = re.compile(
+    r"""(?:Name '|The name ")([^'"]+)['"] is (?:already the name of a layer|used)"""
+)
+# Names that layers from outside of a build function have, to the next free number.
+_STARTS: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
 
 
 class InvalidModelError(SearchSpaceError, keras_tuner.errors.FatalTypeError):
@@ -82,12 +92,10 @@ class ModelFactory:
         Raises:
             InvalidModelError: if `build` returns no model, or an uncompiled one.
         """
-        # Metrics and outputs are named alike in every model: "auc", never "auc_3".
-        reset_names()
         hypermodel = self.hypermodel
         if rows is not None and hasattr(hypermodel, "for_rows"):
             hypermodel = hypermodel.for_rows(rows)
-        model = hypermodel.build(hp)
+        model = _named_alike(hypermodel, hp)
         if not isinstance(model, keras.Model):
             raise InvalidModelError(
                 "Expected the model-building function to return a keras.Model, but got "
@@ -179,6 +187,34 @@ class ModelFactory:
         arguments = choose(hp, {**plan.fit_kwargs, "callbacks": plan.callbacks})
         callbacks = tuple(arguments.pop("callbacks"))
         return replace(plan, fit_kwargs=arguments, callbacks=callbacks)
+
+
+def _named_alike(hypermodel: Any, hp: keras_tuner.HyperParameters) -> Any:
+    """Build a model with the names of those before it: "auc", never "auc_3"."""
+    starts, state = _starts_of(hypermodel), random_state()
+    while True:
+        reset_names(starts)
+        try:
+            return hypermodel.build(hp)
+        except ValueError as error:
+            clash = _CLASH.search(str(error))
+            if clash is None:
+                raise
+            # A layer that was made outside of the build function has that name.
+            prefix, _, number = clash[1].rpartition("_")
+            if not number.isdigit() or not prefix:
+                prefix, number = clash[1], "0"
+            if starts.get(prefix, 0) > int(number):
+                raise  # the user gave it twice
+            starts[prefix] = int(number) + 1
+            put_back(state)
+
+
+def _starts_of(hypermodel: Any) -> dict[str, int]:
+    try:
+        return _STARTS.setdefault(hypermodel, {})
+    except TypeError:
+        return {}  # what cannot be hashed finds out every time
 
 
 def trainable_size(model: keras.Model) -> int:

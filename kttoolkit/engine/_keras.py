@@ -1,6 +1,7 @@
 """What the engines need of Keras that no public name gives (checked on 3.15)."""
 
 import inspect
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +14,19 @@ _SAVED_KINDS = ("Operation", "Layer", "Functional", "Sequential", "Metric", "Opt
                 "Loss")  # fmt: skip
 
 
-def reset_names() -> None:
+def reset_names(starts: Mapping[str, int] | None = None) -> None:
     """Count the automatic names of layers from the start again.
 
     `keras.utils.clear_session` does this too, but it also throws away the kernels
     of every traced function (0.1 s each to make again) and a global dtype policy.
+
+    Args:
+        starts: names to the numbers that they are counted from; from none if left out.
     """
     naming.reset_uids()
+    if starts:
+        counts = defaultdict(int, starts)
+        global_state.set_global_attribute("object_name_uids", counts)
 
 
 def first_epoch(model: keras.Model, initial_epoch: int) -> int:
