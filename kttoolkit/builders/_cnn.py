@@ -8,8 +8,9 @@ import keras
 
 from kttoolkit import space
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
-from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._base import Builder
 from kttoolkit.builders._fixed import doubled
+from kttoolkit.builders._shapes import Shapes
 from kttoolkit.builders._style import Style
 from kttoolkit.exceptions import SearchSpaceError, SettingError
 

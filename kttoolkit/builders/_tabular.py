@@ -9,9 +9,10 @@ import numpy as np
 
 from kttoolkit import space
 from kttoolkit.builders._ask import Ask, Levels
-from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._base import Builder
 from kttoolkit.builders._fixed import doubled
 from kttoolkit.builders._mlp import MLP
+from kttoolkit.builders._shapes import Shapes
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
 from kttoolkit.plain import shown

@@ -8,9 +8,10 @@ import keras_tuner
 
 from kttoolkit import space
 from kttoolkit.builders._ask import ON_REQUEST, Ask, Levels
-from kttoolkit.builders._base import Builder, Shapes
+from kttoolkit.builders._base import Builder
 from kttoolkit.builders._fixed import CELLS, doubled
 from kttoolkit.builders._mlp import MLP
+from kttoolkit.builders._shapes import Shapes
 from kttoolkit.builders._style import Style, hidden_widths
 from kttoolkit.exceptions import SearchSpaceError
 
