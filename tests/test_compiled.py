@@ -32,7 +32,6 @@ from matrix import (
 import kttoolkit
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows
 from kttoolkit.engine._describe import describe
-from kttoolkit.engine._device import prepare_devices
 from kttoolkit.engine._fit import fit_compiled
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._programs import Programs
@@ -583,50 +582,6 @@ def test_xla_too_refuses_random_numbers_of_one_graph():
 
     with pytest.raises(RefusedError, match=r"tf\.random"):
         refused(arguments(), build)
-
-
-# -- the device ---
-
-
-class Huge(L.Layer):
-    """Asks for hundreds of gigabytes when it is trained."""
-
-    def __init__(self, factor, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, x, training=False):
-        if not training:
-            return x
-        n = tf.shape(x)[0] * self.factor
-        return x + tf.reduce_sum(tf.zeros([n, 1_000_000])) * 0
-
-
-@pytest.mark.fault
-def test_running_out_of_memory_fails_the_trial_alone(tmp_path):
-    def build(hp):
-        model = keras.Sequential(
-            [keras.Input((6,)), Huge(hp.Choice("factor", [12_500, 0])), L.Dense(1)]
-        )
-        model.compile("sgd", "mse")
-        return model
-
-    result = kttoolkit.tune(
-        build, X, Y, tuner="grid", cv=2, max_epochs=1, objective="val_loss", seed=0,
-        directory=tmp_path,
-    )  # fmt: skip
-    assert sorted(result.trials["status"]) == ["completed", "failed"]
-    assert "ResourceExhausted" in " ".join(result.trials["reason"].astype(str))
-
-
-def test_memory_of_gpus_grows_as_needed(monkeypatch):
-    asked = []
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
-    monkeypatch.setattr(
-        tf.config.experimental, "set_memory_growth", lambda *call: asked.append(call)
-    )
-    prepare_devices.__wrapped__()
-    assert asked == [("GPU:0", True)]
 
 
 class Freezing(keras.callbacks.Callback):

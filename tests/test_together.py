@@ -11,7 +11,7 @@ import tensorflow as tf
 from matrix import X, dense
 from trials import assert_equal, outcome_of, rich
 
-from kttoolkit.engine import _program, _together, prepare_devices
+from kttoolkit.engine import _program, _together
 from kttoolkit.engine._call import training_rows
 from kttoolkit.engine._program import Program
 from kttoolkit.engine._programs import PROGRAMS
@@ -188,16 +188,7 @@ def test_observers_are_told_in_one_thread_and_always_in_the_same_order(two_cores
     assert told[0].index(("started", 2)) < told[0].index(("ended", 0))
 
 
-def test_gpus_take_folds_side_by_side_too(two_cores, monkeypatch):
-    prepare_devices()
-    device = tf.config.list_physical_devices("CPU")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: device)
-    observer = Listening()
-    outcome_of("compiled", dense(), cv=3, fit={"epochs": 1}, observer=observer)
-    assert observer.told.index(("started", 1)) < observer.told.index(("ended", 0))
-
-
-@pytest.mark.parametrize("why", ["callback", "verbose", "memory"])
+@pytest.mark.parametrize("why", ["callback", "verbose", "memory", "gpu"])
 def test_folds_follow_each_other_where_they_have_to(
     why, two_cores, monkeypatch, capsys
 ):
@@ -206,6 +197,8 @@ def test_folds_follow_each_other_where_they_have_to(
         options["callbacks"] = (keras.callbacks.LambdaCallback(),)
     elif why == "verbose":
         options["fit"]["verbose"] = 2
+    elif why == "gpu":
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
     else:
         monkeypatch.setattr(_together, "_MAX_BYTES", 0)
     observer = Listening()

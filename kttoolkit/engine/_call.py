@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,20 @@ _DEFAULT_BATCH = 32
 _LARGEST_ITEM = 8
 # Places of rows are counted in 32 bits; no larger batch is another one.
 _LARGEST_BATCH = 2**30
+# What TensorFlow says where an array that is copied to a GPU finds no room there.
+_NO_ROOM_FOR_A_COPY = "Dst tensor is not initialized"
+_ROWS = ("x", "y", "sample_weight", "validation_data")
 
 
 class RefusedError(Exception):
     """Says why the compiled engine leaves a training to `model.fit`."""
+
+
+class TooLargeError(RefusedError):
+    """Says that the rows do not fit into the device's memory."""
+
+    def __init__(self) -> None:
+        super().__init__("the data do not fit into the device's memory")
 
 
 @dataclass(frozen=True)
@@ -135,13 +146,14 @@ def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:
     _check_whole("batch_size", batch_size)
     _check_whole("the number of steps", steps)
     packed = keras.utils.pack_x_y_sample_weight(x, y, weight)
+    with _refusing_what_is_too_large():
+        tensors = keras.tree.map_structure(_as_tensor, packed)
+        _check_finite(keras.utils.unpack_x_y_sample_weight(tensors)[0])
     # Keras counts a list of inputs as a tuple, here as in `fit`.
-    tensors = keras.tree.map_structure(_as_tensor, packed)
     tensors = keras.tree.lists_to_tuples(tensors)
     sizes = {int(tensor.shape[0]) for tensor in keras.tree.flatten(tensors)}
     if len(sizes) != 1 or 0 in sizes:
         raise RefusedError(f"arrays have different numbers of rows: {sorted(sizes)}")
-    _check_finite(keras.utils.unpack_x_y_sample_weight(tensors)[0])
     n = sizes.pop()
     if batch_size is None:
         batch_size = math.ceil(n / steps) if steps else _DEFAULT_BATCH
@@ -189,10 +201,42 @@ def _as_tensor(value: Any) -> tf.Tensor:
         raise RefusedError(f"the data hold a {kind}, and not only arrays of numbers")
     if value.dtype.kind == "f":
         value = value.astype(keras.config.floatx(), copy=False)
+    return tf.convert_to_tensor(value)
+
+
+@contextmanager
+def _refusing_what_is_too_large() -> Iterator[None]:
     try:
-        return tf.convert_to_tensor(value)
-    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        raise RefusedError("the data do not fit into the device's memory") from error
+        yield
+    except (tf.errors.OpError, MemoryError) as error:
+        is_told = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
+        if not is_told and _NO_ROOM_FOR_A_COPY not in str(error):
+            raise
+        raise TooLargeError from error
+
+
+def in_host_memory(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Keep rows out of a GPU's memory, into which `model.fit` copies arrays whole.
+
+    Args:
+        args: of `fit`, by position.
+        kwargs: of `fit`, by name.
+
+    Returns:
+        The same; arrays are tensors in the memory of the host, from where batches go
+        to the GPU.
+    """
+    with tf.device("CPU:0"):
+        rows = {name: kwargs[name] for name in _ROWS if name in kwargs}
+        args, rows = keras.tree.map_structure(_as_host_tensor, (args, rows))
+    return args, {**kwargs, **rows}
+
+
+def _as_host_tensor(value: Any) -> Any:
+    is_number = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    return tf.convert_to_tensor(value) if is_number else value
 
 
 def _any_other_float(frame: pd.DataFrame) -> bool:

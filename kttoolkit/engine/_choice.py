@@ -5,11 +5,10 @@ import warnings
 from contextlib import suppress
 from typing import Any
 
-import tensorflow as tf
-
 from kttoolkit.engine._base import Assignment, Engine
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._compiled import CompiledEngine
+from kttoolkit.engine._device import has_gpu
 from kttoolkit.engine._measured import fastest
 from kttoolkit.engine._programs import unused
 from kttoolkit.engine._reference import ReferenceEngine
@@ -49,7 +48,7 @@ class FastestEngine(Engine):
 
 
 def _fastest(assignment: Assignment) -> str:
-    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    device = "GPU" if has_gpu() else "CPU"
     n_steps = _n_steps(assignment)
     names = {xla: fastest(device, n_steps, xla=xla) for xla in (False, True)}
     if names[False] == names[True]:
@@ -82,10 +81,10 @@ def choose(name: Any) -> Engine:
     at once.
 
     Args:
-        name: "compiled" runs whole epochs on the device, several folds at a time, and
-            leaves what it cannot run to `model.fit`; "stacked" makes one network of all
-            folds where layers and optimizer allow; "reference" is `model.fit`; "auto"
-            is the fastest that computes the same.
+        name: "compiled" runs whole epochs on the device, on processors several folds
+            at a time, and leaves what it cannot run to `model.fit`; "stacked" makes one
+            network of all folds where layers and optimizer allow; "reference" is
+            `model.fit`; "auto" is the fastest that computes the same.
 
     Returns:
         An engine.

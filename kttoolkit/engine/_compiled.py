@@ -1,8 +1,9 @@
 """The compiled engine: `fit` runs whole epochs on the device.
 
-Folds train side by side where nothing can tell the difference. A `HyperModel.fit` of
-the user's own trains one after the other: the model it is handed carries the engine
-as its `fit`.
+On processors folds train side by side where nothing can tell the difference. A
+`HyperModel.fit` of the user's own trains one after the other: the model it is handed
+carries the engine as its `fit`.
+
 Folds, and trials that differ in the batch size or in numbers alone (learning rate,
 momentum, decay, dropout rate, factor of a penalty), share one traced graph.
 """
@@ -14,9 +15,14 @@ from typing import Any
 import keras
 
 from kttoolkit.engine._base import Assignment, Engine
-from kttoolkit.engine._call import FitCall, RefusedError
+from kttoolkit.engine._call import (
+    FitCall,
+    RefusedError,
+    TooLargeError,
+    in_host_memory,
+)
 from kttoolkit.engine._fit import fit_compiled
-from kttoolkit.engine._folds import train_folds
+from kttoolkit.engine._folds import instead_of_fit, train_folds
 from kttoolkit.engine._garbage import rare_collections
 from kttoolkit.engine._programs import PROGRAMS, Programs
 from kttoolkit.engine._random import lazy_tensorflow_seed
@@ -95,6 +101,8 @@ def _fit_or_leave(
             return fit_compiled(model, call, programs, build, last=last)
     except RefusedError as refusal:
         warn(refusal)
+        if isinstance(refusal, TooLargeError):
+            args, kwargs = in_host_memory(args, kwargs)
     own = vars(model).get("fit")
     if own is not None and not hasattr(own, ENGINE):
         return own(*args, **kwargs)
@@ -105,16 +113,9 @@ def _fit_or_leave(
 def _carry(
     model: keras.Model, build: Callable[[], keras.Model], *, last: bool
 ) -> Iterator[None]:
-    if "fit" in vars(model):
-        yield
-        return
-
     def engine_fit(*args: Any, **kwargs: Any) -> keras.callbacks.History:
         return _fit_or_leave(model, args, kwargs, PROGRAMS, build, last=last)
 
     setattr(engine_fit, ENGINE, True)
-    model.fit = engine_fit
-    try:
+    with instead_of_fit(model, engine_fit):
         yield
-    finally:
-        del model.fit

@@ -13,8 +13,8 @@ cores (tests/benchmarks/executors.py measures them).
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from kttoolkit.engine._device import has_gpu
 from kttoolkit.engine._tensorflow import ONE_THREAD, POOL
 
 # Gained: 192 x 192 with batches of 8. Lost: 256 x 256 with batches of 8.
@@ -43,7 +43,7 @@ def executor_for(model: keras.Model, batch_size: int) -> str:
     """
     largest = max((int(np.prod(v.shape)) for v in model.weights), default=0)
     fits_one_thread = (
-        not tf.config.list_physical_devices("GPU")
+        not has_gpu()
         and largest <= _MAX_WEIGHT
         and largest * batch_size <= _MAX_PRODUCT
         and _is_plain(model)

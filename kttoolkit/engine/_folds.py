@@ -2,8 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from kttoolkit.data import take
 from kttoolkit.engine._base import Assignment, Training
+from kttoolkit.engine._call import in_host_memory
 from kttoolkit.engine._callbacks import (
     EpochRecorder,
     assemble_callbacks,
@@ -76,6 +77,51 @@ def not_at_all(
     """
     del model, build, last
     return nullcontext()
+
+
+@contextmanager
+def from_host_memory(
+    model: keras.Model, build: Callable[[], keras.Model], *, last: bool
+) -> Iterator[None]:
+    """Let `model.fit` take rows from the host's memory; a `Carrier`.
+
+    Args:
+        model: about to be trained.
+        build: makes another one.
+        last: whether nobody needs the optimizer afterwards.
+
+    Yields:
+        Nothing.
+    """
+    del build, last
+
+    def fit(*args: Any, **kwargs: Any) -> keras.callbacks.History:
+        args, kwargs = in_host_memory(args, kwargs)
+        return type(model).fit(model, *args, **kwargs)
+
+    with instead_of_fit(model, fit):
+        yield
+
+
+@contextmanager
+def instead_of_fit(model: keras.Model, fit: Callable[..., Any]) -> Iterator[None]:
+    """Have a model train otherwise for a while, unless it has a `fit` of its own.
+
+    Args:
+        model: about to be trained.
+        fit: takes the arguments of `model.fit`.
+
+    Yields:
+        Nothing.
+    """
+    if "fit" in vars(model):
+        yield
+        return
+    model.fit = fit
+    try:
+        yield
+    finally:
+        del model.fit
 
 
 def train_folds(assignment: Assignment, carry: Carrier) -> tuple[FoldFit, ...]:

@@ -1,9 +1,12 @@
 """The folds of a trial side by side, each with its own model and callbacks.
 
-The epochs of several folds run at the same time, from one traced graph: on a processor
-each in a core, on a GPU so that one is made ready while another runs. Models are built,
-and callbacks called, in one thread and in a fixed order, so that every number is that
-of a training which runs alone.
+On a processor the epochs of several folds run at the same time, each in a core, from
+one traced graph. Models are built, and callbacks called, in one thread and in a fixed
+order, so that every number is that of a training which runs alone.
+
+On a GPU folds follow each other: there TensorFlow 2.20 and 2.21 hand an operation now
+and then what another thread's was given, such as row numbers in place of a shape
+(tensorflow/tensorflow pull request 123993 tells of the same).
 """
 
 import math
@@ -14,10 +17,25 @@ import joblib
 import keras
 
 from kttoolkit.engine._base import Assignment, Training
-from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
+from kttoolkit.engine._call import (
+    FitCall,
+    RefusedError,
+    TooLargeError,
+    training_rows,
+    validation_rows,
+)
 from kttoolkit.engine._callbacks import copy_callbacks
+from kttoolkit.engine._device import has_gpu
 from kttoolkit.engine._fit import fit_steps, sees_weights_only
-from kttoolkit.engine._folds import Run, finish, not_at_all, start, train_fold
+from kttoolkit.engine._folds import (
+    Carrier,
+    Run,
+    finish,
+    from_host_memory,
+    not_at_all,
+    start,
+    train_fold,
+)
 from kttoolkit.engine._jobs import Steps, after_others, run, run_side_by_side, timed
 from kttoolkit.engine._placed import PlacedRows
 from kttoolkit.engine._programs import PROGRAMS
@@ -51,7 +69,7 @@ def train_together(assignment: Assignment) -> tuple[FoldFit, ...]:
 def _go_alone(assignment: Assignment) -> bool:
     """Tell whether trainings have to follow each other.
 
-    Their callbacks may do anything, or print.
+    Threads disturb each other on a GPU. Callbacks may do anything, or print.
 
     Args:
         assignment: what to train.
@@ -62,7 +80,8 @@ def _go_alone(assignment: Assignment) -> bool:
     plan, factory = assignment.plan, assignment.factory
     callbacks = [*plan.callbacks, *assignment.observer.callbacks()]
     return (
-        not all(map(sees_weights_only, callbacks))
+        has_gpu()
+        or not all(map(sees_weights_only, callbacks))
         or plan.fit_kwargs.get("verbose", "auto") != 0
         or factory.distribution_strategy is not None
     )
@@ -75,7 +94,7 @@ class _Trial:
         self.assignment = assignment
         self.waiting = assignment.trainings()
         self.placed = self._placed() if len(self.waiting) > 1 else None
-        self.refused = False
+        self.left_to: Carrier | None = None
         self._n_bytes = 0
         self._under_way: list[keras.Model] = []
 
@@ -86,15 +105,17 @@ class _Trial:
     def fold(self, training: Training) -> Steps[FoldFit]:
         """Train one fold."""
         self.assignment.observer.fold_started(training.split, len(self.waiting))
-        if self.refused:
-            return train_fold(self.assignment, training, not_at_all)
+        if self.left_to is not None:
+            return train_fold(self.assignment, training, self.left_to)
         try:
             (begun, history), seconds = yield from timed(self._train(training))
         except RefusedError as refusal:
             warn(refusal)
+            is_large = isinstance(refusal, TooLargeError)
             # The next fold would be refused for the same reason.
-            self.refused, self.placed = True, None
-            return train_fold(self.assignment, training, not_at_all)
+            self.left_to = from_host_memory if is_large else not_at_all
+            self.placed = None
+            return train_fold(self.assignment, training, self.left_to)
         return finish(self.assignment, begun, history, seconds)
 
     def _train(self, training: Training) -> Steps[tuple[Run, Any]]:

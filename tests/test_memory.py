@@ -1,0 +1,156 @@
+"""The memory of the device: how it is taken, and what happens where it runs out."""
+
+import functools
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from matrix import X, Y, dense
+from trials import assert_equal, outcome_of, rich
+
+import kttoolkit
+from kttoolkit.engine import _call
+from kttoolkit.engine._device import prepare_devices
+from kttoolkit.exceptions import EngineWarning
+
+L = keras.layers
+NO_COPY = (
+    "Failed copying input tensor from CPU:0 to GPU:0: Dst tensor is not initialized."
+)
+
+
+@pytest.mark.parametrize(
+    ("grows", "limits", "wanted"),
+    [
+        ([None, None], [None, None], ["one", "two"]),
+        ([None, False], [None, None], []),
+        ([None, None], [[tf.config.LogicalDeviceConfiguration(1024)], None], []),
+    ],
+    ids=["nothing said", "growth said", "limit said"],
+)
+def test_memory_of_gpus_grows_unless_users_have_settled_it(
+    monkeypatch, grows, limits, wanted
+):
+    """TensorFlow allows no growth with limits, nor with some GPUs alone."""
+    asked = []
+    names = ["one", "two"]
+    grows = dict(zip(names, grows, strict=True))
+    limits = dict(zip(names, limits, strict=True))
+    experimental = tf.config.experimental
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: names)
+    monkeypatch.setattr(experimental, "get_memory_growth", grows.get)
+    monkeypatch.setattr(tf.config, "get_logical_device_configuration", limits.get)
+    monkeypatch.setattr(
+        experimental, "set_memory_growth", lambda gpu, on: asked.append((gpu, on))
+    )
+    prepare_devices.__wrapped__()
+    assert asked == [(name, True) for name in wanted]
+
+
+class Huge(L.Layer):
+    """Asks for hundreds of gigabytes when it is trained."""
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        n = tf.shape(x)[0] * self.factor
+        return x + tf.reduce_sum(tf.zeros([n, 1_000_000])) * 0
+
+
+@pytest.mark.fault
+def test_running_out_of_memory_fails_the_trial_alone(tmp_path):
+    def build(hp):
+        model = keras.Sequential(
+            [keras.Input((6,)), Huge(hp.Choice("factor", [12_500, 0])), L.Dense(1)]
+        )
+        model.compile("sgd", "mse")
+        return model
+
+    result = kttoolkit.tune(
+        build, X, Y, tuner="grid", cv=2, max_epochs=1, objective="val_loss", seed=0,
+        directory=tmp_path,
+    )  # fmt: skip
+    assert sorted(result.trials["status"]) == ["completed", "failed"]
+    assert "ResourceExhausted" in " ".join(result.trials["reason"].astype(str))
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Where the rows are that `model.fit` was given."""
+    found, fit = [], keras.Model.fit
+
+    @functools.wraps(fit)
+    def watched(model, *args, **kwargs):
+        rows = keras.tree.flatten((args, kwargs["validation_data"]))
+        found.extend(one.device if tf.is_tensor(one) else "NumPy" for one in rows)
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    return found
+
+
+@pytest.fixture(params=["rows", "a check of them"])
+def full(request, monkeypatch):
+    """A GPU without room for the rows, or for what a check of them takes besides."""
+
+    def fails(*_):
+        raise tf.errors.InternalError(None, None, NO_COPY)
+
+    def runs_out(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+
+    if request.param == "rows":
+        monkeypatch.setattr(_call, "_as_tensor", fails)
+    else:
+        monkeypatch.setattr(_call, "_check_finite", runs_out)
+
+
+def test_rows_that_do_not_fit_stay_in_the_memory_of_the_host(full):
+    """`model.fit` copies arrays to the GPU whole, but not tensors of the host's."""
+    arguments = {"epochs": 2, "verbose": 0, "class_weight": {0: 0.5, 1: 2.0},
+                 "validation_data": (X[:9], Y[:9]), "sample_weight": None}  # fmt: skip
+    models = []
+    for fit in (keras.Model.fit, kttoolkit.fit):
+        keras.utils.set_random_seed(0)
+        model = rich()()
+        models.append(model)
+        if fit is kttoolkit.fit:
+            with pytest.warns(
+                EngineWarning, match="do not fit into the device's memory"
+            ):
+                fit(model, X.astype("float64"), Y, **arguments)
+        else:
+            fit(model, X.astype("float64"), Y, **arguments)
+    theirs, ours = models
+    assert ours.history.history == theirs.history.history
+    for mine, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "stacked", "auto"])
+def test_folds_that_do_not_fit_stay_in_the_memory_of_the_host(full, given, engine):
+    expected = outcome_of("reference", rich(), cv=2)
+    assert set(given) == {"NumPy"}
+    given.clear()
+    with pytest.warns(EngineWarning, match="do not fit into the device's memory"):
+        got = outcome_of(engine, rich(), cv=2)
+    assert_equal(got, expected)
+    assert len(given) == 2 * 4
+    assert all(device.endswith("CPU:0") for device in given)
+
+
+def test_other_errors_of_a_device_are_not_taken_for_its_memory(monkeypatch):
+    def fails(*_):
+        raise tf.errors.InternalError(None, None, "CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    monkeypatch.setattr(_call, "_as_tensor", fails)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(tf.errors.InternalError, match="ILLEGAL_ADDRESS"):
+            kttoolkit.fit(dense()(), X, Y, verbose=0)
