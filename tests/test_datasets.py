@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kttoolkit
 from kttoolkit import datasets
+from kttoolkit.datasets import _named
 from kttoolkit.exceptions import DatasetError, KttoolkitError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-EMBEDDED = next(f for f in datasets._folders() if (f / "pima_diabetes.csv").is_file())
+EMBEDDED = next(f for f in _named._folders() if (f / "pima_diabetes.csv").is_file())
 
 # name -> task, shape of x, dtype of x, sizes of the classes or mean of the target
 EXPECTED = {
@@ -44,7 +46,7 @@ def embedded_copy(tmp_path, monkeypatch):
     folder.mkdir()
     for file in datasets.EMBEDDED_FILES:
         shutil.copy(EMBEDDED / file, folder)
-    monkeypatch.setattr(datasets, "_folders", lambda: (tmp_path / "absent", folder))
+    monkeypatch.setattr(_named, "_folders", lambda: (tmp_path / "absent", folder))
     return folder
 
 
@@ -58,7 +60,7 @@ def searched(tmp_path, monkeypatch):
     folders = (tmp_path / "cache", tmp_path / "debian")
     for folder in folders:
         folder.mkdir()
-    monkeypatch.setattr(datasets, "_full_folders", lambda: folders)
+    monkeypatch.setattr(_named, "_full_folders", lambda: folders)
     set_download(monkeypatch, no_network)
     return folders
 
@@ -287,17 +289,17 @@ def test_the_folder_in_the_package_comes_before_the_one_beside_it(embedded_copy)
 
 
 def test_the_search_folders():
-    package = Path(datasets.__file__).parent
-    assert datasets._folders() == (package / "_embedded", package.parent / "datasets")
+    package = Path(kttoolkit.__file__).parent
+    assert _named._folders() == (package / "_embedded", package.parent / "datasets")
 
 
 def test_full_search_folders_honour_keras_home(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    cache, debian = datasets._full_folders()
+    cache, debian = _named._full_folders()
     assert cache == tmp_path / "datasets" / "fashion-mnist"
     assert debian == Path("/usr/share/datasets/fashion-mnist")
     monkeypatch.delenv("KERAS_HOME")
-    cache, _ = datasets._full_folders()
+    cache, _ = _named._full_folders()
     assert cache == Path.home() / ".keras" / "datasets" / "fashion-mnist"
 
 

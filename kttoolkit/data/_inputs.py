@@ -40,7 +40,10 @@ def needs_rows(x: Any) -> str:
     """
     way = "Pass arrays"
     if hasattr(x, "unbatch"):
-        way = "Make arrays of it, x, y = next(iter(x.unbatch().batch(10**6)))"
+        way = (
+            "Make arrays of it, x, y = next(iter(x.unbatch().batch(10**6))), read "
+            "image folders with kttoolkit.datasets.images_from_directory"
+        )
     return (
         f"Folds need rows that can be indexed, but got x of type {type(x).__name__}. "
         f"{way}, or pass cv=None with validation_data=."

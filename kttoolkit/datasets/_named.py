@@ -1,22 +1,4 @@
-"""Named data sets that need no network.
-
-| name             | task       | samples | features | origin                       |
-|------------------|------------|---------|----------|------------------------------|
-| `auto_mpg`       | regression | 392     | 7        | embedded, from mlxtend       |
-| `boston_housing` | regression | 506     | 13       | embedded, from mlxtend       |
-| `breast_cancer`  | binary     | 569     | 30       | scikit-learn                 |
-| `diabetes`       | regression | 442     | 10       | scikit-learn, not scaled     |
-| `digits`         | multiclass | 1797    | 64       | scikit-learn                 |
-| `fashion_mnist`  | multiclass | 4000    | 28 x 28  | embedded subset; `full=True` |
-| `iris`           | multiclass | 150     | 4        | scikit-learn                 |
-| `pima_diabetes`  | binary     | 768     | 8        | embedded, from mlbench       |
-| `wine`           | multiclass | 178     | 13       | scikit-learn                 |
-
-`boston_housing` has an ethical problem: its column b was built on the assumption that
-racial self-segregation raises house prices. Use it to show that problem, or to compare
-with old results; otherwise take `auto_mpg`, or scikit-learn's
-`fetch_california_housing`. `datasets/README.md` gives origin and licence of each file.
-"""
+"""Data sets by their names: embedded files, scikit-learn's, Fashion-MNIST."""
 
 import csv
 import difflib
@@ -25,21 +7,16 @@ import hashlib
 import io
 import os
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn import datasets as sklearn_datasets
 
+from kttoolkit.datasets._dataset import Array, Dataset, task_of
 from kttoolkit.exceptions import DatasetError
-
-__all__ = ["EMBEDDED_FILES", "Dataset", "load", "names"]
-
-Array = npt.NDArray[Any]
-Task = Literal["binary", "multiclass", "regression"]
 
 _SHA256SUMS: Final = """\
 ada06c22fa8cb973c1c4073fe6f57d746db9d4409822a02afe6c34963ba91e81  auto_mpg.csv
@@ -62,46 +39,6 @@ _FASHION_CLASSES: Final = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """A data set, ready for `kttoolkit.tune(build, dataset.x, dataset.y)`.
-
-    Attributes:
-        x: float32 of shape (n_samples, n_features), a frame with `as_frame`; or uint8
-            images of shape (n_samples, height, width).
-        y: Shape (n_samples,), a series with `as_frame`: int64 codes into
-            `target_names` for classes, float32 for regression.
-        feature_names: One name a column of `x`; empty for images.
-        target_names: The classes by code, or the one name of a regression's target.
-        description: What the columns mean and what to know before using them.
-        licence: The licence of the package that the data come from.
-        name: The name it was loaded by.
-        task: "binary", "multiclass" or "regression".
-        source: Where these data were read from.
-        x_test: The images of the original test split; None for tables.
-        y_test: The target of the original test split; None for tables.
-    """
-
-    x: Array | pd.DataFrame
-    y: "Array | pd.Series[Any]"
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...]
-    description: str
-    licence: str
-    name: str
-    task: Task
-    source: str
-    x_test: Array | None = None
-    y_test: Array | None = None
-
-    def __repr__(self) -> str:
-        test = "" if self.x_test is None else f", x_test={self.x_test.shape}"
-        return (
-            f"Dataset({self.name!r}, {self.task}, "
-            f"x={self.x.shape}, y={self.y.shape}{test})"
-        )
 
 
 class _Table(NamedTuple):
@@ -233,7 +170,7 @@ def _with_frames(dataset: Dataset) -> Dataset:
 
 def _folders() -> tuple[Path, ...]:
     # A wheel carries the files inside the package, an editable install beside it.
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return (package / "_embedded", package.parent / "datasets")
 
 
@@ -253,12 +190,6 @@ def _read_embedded(file: str) -> bytes:
     return content
 
 
-def _task(classes: tuple[str, ...]) -> Task:
-    if not classes:
-        return "regression"
-    return "binary" if len(classes) == 2 else "multiclass"
-
-
 def _load_table(name: str) -> Dataset:
     table = _TABLES[name]
     text = _read_embedded(f"{name}.csv").decode("utf-8")
@@ -274,7 +205,7 @@ def _load_table(name: str) -> Dataset:
         description=table.description,
         licence=table.licence,
         name=name,
-        task=_task(table.classes),
+        task=task_of(table.classes),
         source=table.source,
     )
 
@@ -292,7 +223,7 @@ def _load_bundled(name: str) -> Dataset:
         description=_BUNDLED_NOTES[name] + bunch.DESCR.strip(),
         licence="BSD-3-Clause (scikit-learn)",
         name=name,
-        task=_task(classes),
+        task=task_of(classes),
         source=f"scikit-learn, sklearn.datasets.load_{name}",
     )
 
