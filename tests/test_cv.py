@@ -5,10 +5,10 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.feature_selection import SelectKBest
 from sklearn.model_selection import (
     GroupKFold,
@@ -542,6 +542,36 @@ def test_counts_of_words_are_no_numbers_of_words():
     part = only_fold(data, CountVectorizer(token_pattern=r"\w", binary=True))
     assert part.train.x.dtype == part.test.x.dtype == np.float32
     assert set(map(tuple, part.test.x)) <= {(1.0, 1.0), (0.0, 1.0)}
+
+
+@pytest.mark.parametrize("form", [pd.Series, list, np.array, pd.DataFrame])
+@pytest.mark.parametrize(
+    "vectorizer",
+    [CountVectorizer(), make_pipeline(CountVectorizer(), TfidfTransformer())],
+    ids=["vectorizer", "pipeline"],
+)
+def test_texts_reach_a_vectorizer_as_texts(form, vectorizer):
+    """And not as a table, of which it would take the name of its column."""
+    texts = ["good film", "bad film", "good good"] * 4
+    data = as_training_data(form(texts), NUMBERS, preprocessed_later=True)
+    part = only_fold(data, vectorizer)
+    expected = clone(vectorizer).fit(texts[:6]).transform(texts[6:])
+    np.testing.assert_allclose(part.test.x, expected.toarray())
+
+
+def test_a_column_of_texts_stays_a_column_for_all_others():
+    letters = pd.Series(list("uvw") * 4)
+    data = as_training_data(letters, NUMBERS, preprocessed_later=True)
+    part = only_fold(data, OneHotEncoder())
+    assert part.test.x.tolist() == np.tile(np.eye(3), (2, 1)).tolist()
+
+
+def test_rows_that_a_preprocessor_loses_are_told():
+    frame = pd.DataFrame({"words": ["good film"] * 12, "n": NUMBERS})
+    data = as_training_data(frame, NUMBERS, preprocessed_later=True)
+    rule = r"a row for each row, but of 6 rows came 2\. Text vectorizers take one"
+    with pytest.raises(DataError, match=rule):
+        only_fold(data, CountVectorizer(token_pattern=r"\w"))
 
 
 @pytest.mark.parametrize("value", [None, "passthrough", lambda hp: None])

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -597,6 +598,24 @@ def test_the_file_fits_the_preprocessor_too(preprocessed, tmp_path):
     inputs = np.asarray(preprocessor.transform(FRAME))
     got = trained_by(path, FRAME, FRAME["a"] * 2 + 1, inputs)
     np.testing.assert_allclose(got, model.predict(inputs, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["series", "frame", "numbers"])
+def test_a_column_is_written_and_served(folder, tmp_path, form):
+    """Texts for a vectorizer, as a column or a table of one; a column of numbers."""
+    words = pd.Series(np.where(BINARY, "good film", "bad film"), name="words")
+    x = {"series": words, "frame": words.to_frame(), "numbers": FRAME["a"]}[form]
+    scaler = StandardScaler() if form == "numbers" else TfidfVectorizer()
+    build = builders.mlp(units=4, depth=1)
+    result = searched(folder, build, x, BINARY, preprocessor=scaler)
+    model, preprocessor = result.fit_best(return_preprocessor=True)
+    inputs = preprocessor.transform(x.to_frame() if form == "numbers" else words)
+    inputs = inputs if form == "numbers" else inputs.toarray()
+    expected = model.predict(inputs, verbose=0)
+    got = trained_by(result.to_python(tmp_path / "best.py"), x, BINARY, inputs)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    served = kttoolkit.load_model(result.save_model(tmp_path / "model"))
+    np.testing.assert_array_equal(served.predict(x), expected.ravel() > 0.5)
 
 
 def test_the_file_knows_several_inputs_and_outputs(many, tmp_path):

@@ -5,7 +5,15 @@ becomes `Folds`: frozen, the same for every trial.
 """
 
 from kttoolkit.cv._folds import Fold, Folds, as_folds
-from kttoolkit.cv._preprocessing import FoldData, as_dense, as_transformer, prepare
+from kttoolkit.cv._preprocessing import (
+    FoldData,
+    as_dense,
+    as_transformer,
+    fit_transformed,
+    prepare,
+    takes_documents,
+    transformed,
+)
 from kttoolkit.cv._test_rows import split_off_test
 
 __all__ = [
@@ -15,6 +23,9 @@ __all__ = [
     "as_dense",
     "as_folds",
     "as_transformer",
+    "fit_transformed",
     "prepare",
     "split_off_test",
+    "takes_documents",
+    "transformed",
 ]

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
 from kttoolkit.cv._folds import Fold, Folds
 from kttoolkit.data import TrainingData, check_finite_inputs
@@ -60,8 +62,8 @@ def prepare(
             "A preprocessor needs x as one array or DataFrame, but got a "
             f"{type(train.x).__name__}. Preprocess the inputs inside the model."
         )
-    train_x = as_dense(transformer.fit_transform(train.x, fit_target(train)))
-    test_x = as_dense(transformer.transform(test.x))
+    train_x = fit_transformed(transformer, train.x, fit_target(train))
+    test_x = transformed(transformer, test.x)
     for part in (train_x, test_x):
         check_finite_inputs(part, what="The preprocessor's output")
     return FoldData(replace(train, x=train_x), replace(test, x=test_x), transformer)
@@ -94,6 +96,74 @@ def as_transformer(preprocessor: Any, hp: Any) -> Any:
         )
     # safe=False: what is no scikit-learn estimator is copied.
     return clone(preprocessor, safe=False)
+
+
+def fit_transformed(transformer: Any, x: Any, target: Any) -> np.ndarray:
+    """Fit a transformer and transform the rows that it is fitted to.
+
+    Args:
+        transformer: of one's own.
+        x: array or DataFrame of `n_rows` rows.
+        target: of shape (n_rows, ...), or None.
+
+    Returns:
+        Array of `n_rows` rows.
+
+    Raises:
+        DataError: if the output is not numbers, or has another number of rows.
+    """
+    return _checked(transformer.fit_transform(_rows(transformer, x), target), x)
+
+
+def transformed(transformer: Any, x: Any) -> np.ndarray:
+    """Transform rows.
+
+    Args:
+        transformer: fitted.
+        x: array or DataFrame of `n_rows` rows.
+
+    Returns:
+        Array of `n_rows` rows.
+
+    Raises:
+        DataError: if the output is not numbers, or has another number of rows.
+    """
+    return _checked(transformer.transform(_rows(transformer, x)), x)
+
+
+def takes_documents(transformer: Any) -> bool:
+    """Tell whether a transformer takes texts, and not a table with a column of them.
+
+    Args:
+        transformer: a text vectorizer, a pipeline that begins with one, or any other.
+
+    Returns:
+        Whether it does.
+    """
+    if isinstance(transformer, Pipeline):
+        return takes_documents(transformer.steps[0][1])
+    if not isinstance(transformer, BaseEstimator):
+        return False
+    takes = get_tags(transformer).input_tags
+    return bool(takes.string and not takes.two_d_array)
+
+
+def _rows(transformer: Any, x: Any) -> Any:
+    is_column = isinstance(x, pd.DataFrame) and x.shape[1] == 1
+    return x.iloc[:, 0] if is_column and takes_documents(transformer) else x
+
+
+def _checked(values: Any, x: Any) -> np.ndarray:
+    array = as_dense(values)
+    n_rows = len(array) if array.ndim else 0
+    if n_rows != len(x):
+        raise DataError(
+            f"A preprocessor must give a row for each row, but of {len(x)} rows came "
+            f"{n_rows}. Text vectorizers take one column; give others to a "
+            "ColumnTransformer, e.g. ColumnTransformer([('words', TfidfVectorizer(), "
+            "'text')], remainder='passthrough')."
+        )
+    return array
 
 
 def as_dense(values: Any) -> np.ndarray:

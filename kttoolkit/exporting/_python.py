@@ -17,6 +17,7 @@ from kttoolkit.exporting._objects import expression, unwritable
 from kttoolkit.exporting._recipe import Recipe
 from kttoolkit.exporting._rows_code import (
     constants,
+    fit_inputs,
     fit_targets,
     inputs_code,
     reading_code,
@@ -263,9 +264,10 @@ def _train(recipe: Recipe) -> list[str]:
     prepared, outcome = [], "model"
     if recipe.preprocessor is not None:
         outcome = "model, preprocessor"
+        rows = fit_inputs(data, recipe.preprocessor)
         prepared = [
             "    preprocessor = make_preprocessor()",
-            f"    x = preprocessor.fit_transform(x, {fit_targets(data)})",
+            f"    x = preprocessor.fit_transform({rows}, {fit_targets(data)})",
             '    x = x.toarray() if hasattr(x, "toarray") else np.asarray(x)',
             '    x = x if x.dtype.kind in "iu" else x.astype("float32")',
         ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kttoolkit.cv import as_dense
+from kttoolkit.cv import transformed
 from kttoolkit.data import TrainingData, as_training_data, check_finite_inputs
 from kttoolkit.exceptions import DataError, ResultError
 
@@ -121,7 +121,7 @@ class RowForm:
         self._check_shapes(_shapes(rows.x))
         if preprocessor is None:
             return rows.x
-        inputs = as_dense(preprocessor.transform(rows.x))
+        inputs = transformed(preprocessor, rows.x)
         check_finite_inputs(inputs, what="The preprocessor's output")
         return inputs
 

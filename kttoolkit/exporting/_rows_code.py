@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kttoolkit.cv import takes_documents
 from kttoolkit.data import TrainingData
 from kttoolkit.exceptions import ResultError
 from kttoolkit.exporting._layout import Call, lines, listed
@@ -29,7 +30,7 @@ def constants(data: TrainingData) -> list[str]:
         found += _assigned(
             "CATEGORIES", {k: list(v) for k, v in data.categories.items()}
         )
-    if not data.feature_names:
+    if not data.feature_names and not _is_series(data):
         found += _assigned("INPUT_DTYPES", _described(data.x))
     if _is_coded(data):
         found += _assigned("CLASSES", list(data.classes))
@@ -48,6 +49,8 @@ def inputs_code(data: TrainingData) -> list[str]:
         Its lines.
     """
     head = ["def as_inputs(x):", '    """Bring rows into the form of training."""']
+    if _is_series(data):
+        return [*head, "    return pd.DataFrame(np.asarray(x).reshape(len(x), 1))"]
     if not data.feature_names:
         return [*head, *_structured("x", "INPUT_DTYPES", data.x)]
     table = [
@@ -183,6 +186,25 @@ def fit_targets(data: TrainingData) -> str:
     if data.labels is None:
         return "y"
     return "y.ravel()" if _is_coded(data) else "y.argmax(axis=1)"
+
+
+def fit_inputs(data: TrainingData, preprocessor: Any) -> str:
+    """Write the rows that a preprocessor is fitted to.
+
+    Args:
+        data: the rows of the search.
+        preprocessor: unfitted.
+
+    Returns:
+        An expression of x.
+    """
+    is_table = isinstance(data.x, pd.DataFrame)
+    return "x.iloc[:, 0]" if is_table and takes_documents(preprocessor) else "x"
+
+
+def _is_series(data: TrainingData) -> bool:
+    """Tell a column without a name from a table, whose columns have one each."""
+    return isinstance(data.x, pd.DataFrame) and not data.feature_names
 
 
 def _is_coded(data: TrainingData) -> bool:

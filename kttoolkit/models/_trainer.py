@@ -12,7 +12,13 @@ import keras_tuner
 import numpy as np
 import pandas as pd
 
-from kttoolkit.cv import Folds, as_dense, as_transformer, prepare
+from kttoolkit.cv import (
+    Folds,
+    as_transformer,
+    fit_transformed,
+    prepare,
+    transformed,
+)
 from kttoolkit.data import TrainingData, as_training_data, take
 from kttoolkit.engine import FitPlan, ModelFactory, best_file, publish, restore
 from kttoolkit.evaluate import evaluate
@@ -127,9 +133,7 @@ class StudyTrainer:
         """
         rows = self.rows_like_those_of_the_search(result, x, y)
         trained, transformer = self._trained(result, model)
-        inputs = (
-            rows.x if transformer is None else as_dense(transformer.transform(rows.x))
-        )
+        inputs = rows.x if transformer is None else transformed(transformer, rows.x)
         scores = trained.evaluate(inputs, rows.y, verbose=0, return_dict=True)
         return numbers_of(scores)
 
@@ -337,7 +341,7 @@ class StudyTrainer:
         if transformer is None:
             return data.x, None
         targets = data.y if data.labels is None else data.labels
-        return as_dense(transformer.fit_transform(data.x, targets)), transformer
+        return fit_transformed(transformer, data.x, targets), transformer
 
     def _fit(
         self, result: Any, hp: Any, model: Any, inputs: Any, data: Any, **given: Any
