@@ -1,6 +1,7 @@
 """`kttoolkit.fit` where Keras does what few people know, found by Keras's own tests."""
 
 import random
+import warnings
 
 import keras
 import numpy as np
@@ -182,6 +183,27 @@ def test_images_that_a_graph_changes_otherwise_are_left_to_model_fit(name):
     build = sequential(TRACED_OTHERWISE[name](), L.Flatten(), shape=(8, 8, 3))
     with pytest.warns(EngineWarning, match=name):
         both(build, IMAGES, Y[:48], batch_size=8)
+
+
+@pytest.mark.parametrize("mode", ["count", "multi_hot", "one_hot"])
+def test_what_xla_compiles_for_one_batch_alone_is_left_to_model_fit(mode):
+    """Of a loop over batches it would tell no sooner than in the first epoch."""
+    codes = DRAW.integers(0, 4, (53, 6)).astype("int32")
+
+    def build():
+        rows = keras.Input((6,), dtype="int32")
+        inner = L.Reshape((6, 1))(rows) if mode == "one_hot" else rows
+        inner = L.Flatten()(L.CategoryEncoding(4, output_mode=mode)(inner))
+        model = keras.Model(rows, L.Dense(1)(inner))
+        model.compile("sgd", "mse", jit_compile=True)
+        return model
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", EngineWarning)
+        both(build, codes, Y, batch_size=16)
+    reasons = [str(one.message) for one in told if one.category is EngineWarning]
+    assert len(reasons) == (mode != "one_hot")
+    assert all("XLA cannot compile a loop over its batches" in r for r in reasons)
 
 
 def test_an_optimizer_that_begins_with_the_weights_is_left_to_model_fit():

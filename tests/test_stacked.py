@@ -74,6 +74,17 @@ def test_optimizers(name):
     assert_same(dense(optimizer=OPTIMIZERS[name]), rtol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_losses_are_scaled(kind):
+    """With Adam its epsilon tells."""
+    made = getattr(keras.optimizers, kind)
+    build = dense(optimizer=lambda: made(0.05, loss_scale_factor=512.0))
+    got = assert_same(build)
+    plain = fits_of("stacked", dense(optimizer=lambda: made(0.05)))
+    ends = [fits[0].history["val_loss"][-1] for fits in (got, plain)]
+    np.testing.assert_allclose(*ends, rtol=0.05)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -257,6 +268,23 @@ def stepped():
     return model
 
 
+def cut_off():
+    rows = keras.Input((6,))
+    inner = L.Dense(3)(rows)
+    outer = L.Dense(1, activation="sigmoid")(keras.ops.stop_gradient(inner))
+    model = keras.Model(rows, outer)
+    adam = keras.optimizers.AdamW(0.05, weight_decay=0.5)
+    model.compile(adam, "binary_crossentropy")
+    return model
+
+
+class Halving(keras.optimizers.schedules.LearningRateSchedule):
+    """Cannot be written down, which Keras only asks for when it saves a model."""
+
+    def __call__(self, step):
+        return 0.1 * 0.5 ** (keras.ops.cast(step, "float32") / 10)
+
+
 class Asks(C.Callback):
     pass
 
@@ -272,6 +300,17 @@ class Asks(C.Callback):
         (dense(*LAYERS["bfloat16"]), {}, "half precision"),
         (several_counts, {}, "true_positives.* is read behind"),
         (stepped, {}, "an optimizer has made steps before"),
+        (cut_off, {}, "a weight that has no gradient would decay too"),
+        (
+            dense(optimizer=lambda: keras.optimizers.SGD(Halving())),
+            {},
+            r"must override .get_config",
+        ),
+        (
+            dense(optimizer=lambda: keras.optimizers.SGD(lambda: 0.05)),
+            {},
+            "a Python lambda",
+        ),
         (dense(), {"callbacks": (Asks(),)}, "Asks may look at the optimizer"),
         (dense(), {"cv": 5, "fit": {"batch_size": 46}}, "numbers of batches"),
         (dense(), {"fit": {"steps_per_epoch": 5}}, "steps_per_epoch is given"),
@@ -285,10 +324,16 @@ class Asks(C.Callback):
         "half",
         "metric",
         "stepped",
+        "no_gradient",
+        "schedule",
+        "callable",
         "callback",
         "batches",
         "steps",
     ],
+)
+@pytest.mark.filterwarnings(
+    "ignore:Gradients do not exist", "ignore:The object being serialized"
 )
 def test_what_cannot_be_stacked_is_trained_singly(build, options, reason):
     with pytest.warns(EngineWarning, match=f"not stacked: .*{reason}"):

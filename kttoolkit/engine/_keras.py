@@ -87,6 +87,19 @@ def has_own_code(model: keras.Model) -> bool:
     )
 
 
+def may_not_compile(model: keras.Model) -> bool:
+    """Tell whether XLA may fail on the loop of an epoch, if not on a batch alone.
+
+    Args:
+        model: compiled, with `jit_compile=True`.
+
+    Returns:
+        Whether there is code in it of which that is not known.
+    """
+    kinds = [type(layer).__module__ for layer in layers_of(model)]
+    return has_own_code(model) or any(".preprocessing." in kind for kind in kinds)
+
+
 def has_all_but_slots(model: keras.Model) -> bool:
     """Tell whether all variables of layers, loss and metrics are made.
 

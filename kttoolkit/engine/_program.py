@@ -15,11 +15,22 @@ from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
-from kttoolkit.engine._keras import has_all_but_slots, has_own_code, is_own
+from kttoolkit.engine._keras import (
+    has_all_but_slots,
+    has_own_code,
+    is_own,
+    may_not_compile,
+)
 from kttoolkit.engine._random import random_state
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._seat import Spares, n_bytes_of, variables_of
-from kttoolkit.engine._tensorflow import POOL, call_with, operations_of, trace
+from kttoolkit.engine._tensorflow import (
+    POOL,
+    call_with,
+    check_compiles,
+    operations_of,
+    trace,
+)
 
 # Their generator belongs to the traced graph: another graph draws other numbers.
 _RANDOM = {
@@ -226,6 +237,16 @@ class Program:
         return self._functions[shape]
 
     def _traced(self, shape: Shape, rows: Rows, wrapped: Any) -> tuple[Any, str]:
+        """Trace an epoch, unless XLA fails on it."""
+        concrete, executor = self._drawing_nothing(shape, rows, wrapped)
+        if shape.sizes is not None and may_not_compile(self.model):
+            # Costs a tenth of compiling it. Else the first epoch would fail.
+            _check_xla(concrete)
+        return concrete, executor
+
+    def _drawing_nothing(
+        self, shape: Shape, rows: Rows, wrapped: Any
+    ) -> tuple[Any, str]:
         """Trace an epoch, unless it draws numbers that then serve all batches."""
         given = (self.model, shape, rows, self._description, wrapped)
         if not has_own_code(self.model):
@@ -254,6 +275,15 @@ class Program:
             for tensor, place in zip(captured, found, strict=True)
         )
         return _Function(concrete, executor, found, takes_no_rows)
+
+
+def _check_xla(concrete: Any) -> None:
+    try:
+        check_compiles(concrete)
+    except ValueError as error:
+        line = str(error).splitlines()[0]
+        reason = f"XLA cannot compile a loop over its batches ({line})"
+        raise RefusedError(reason) from error
 
 
 def _check_randomness(concrete: Any) -> None:

@@ -24,16 +24,6 @@ from kttoolkit.engine._program import make_ready, refusing
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._tensorflow import POOL, trace
 
-# Layers that were compared with `model.fit`, fold by fold (tests/test_stacked.py).
-_L = keras.layers
-_LAYERS = (
-    _L.InputLayer, _L.Dense, _L.Dropout, _L.AlphaDropout, _L.GaussianNoise,
-    _L.BatchNormalization, _L.LayerNormalization, _L.Normalization, _L.Activation,
-    _L.ReLU, _L.LeakyReLU, _L.ELU, _L.PReLU, _L.Softmax, _L.Flatten, _L.Reshape,
-    _L.Rescaling, _L.Concatenate, _L.Add, _L.Multiply, _L.Average,
-)  # fmt: skip
-
-
 # Weights, state, metrics and batch of a fold -> gradient, if any, state and metrics.
 Step = Callable[[Any, Any, Any, Any], tuple[Any, Any, Any]]
 
@@ -79,7 +69,8 @@ class Stack:
         self._theta = keras.Variable(
             np.zeros((n_folds, sum(self._sizes))), dtype=self._trainable[0].dtype
         )
-        self._optimizer = self._stacked_optimizer()
+        with refusing():
+            self._optimizer = self._stacked_optimizer()
         self._fresh = [v.numpy() for v in self._optimizer.variables]
         self._slots = self._stacked_slots(description)
         self._examples = description.numbers
@@ -255,19 +246,32 @@ class Stack:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         with tf.GradientTape() as tape:
             tape.watch(theta)
-            with self._scope(theta, state, metrics) as scope:
+            weights = self._weights(theta)
+            with self._scope(weights, state, metrics) as scope:
                 y_pred = self.model(x, training=True)
                 loss = self.model.compute_loss(x, y, y_pred, weight, training=True)
-        gradient = tape.gradient(loss, theta)
-        if gradient is None:
-            raise RefusedError("no weight has a gradient")
+            scaled = self.model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, weights)
         with scope:
             self._measure(x, y, y_pred, weight, loss)
-        return gradient, *self._current(scope, state, metrics)
+        return self._gradient(gradients, weights), *self._current(scope, state, metrics)
+
+    def _gradient(self, gradients: Sequence[Any], weights: Sequence[Any]) -> tf.Tensor:
+        """Return the gradient of all weights, 0 for those that have none."""
+        missing = [gradient is None for gradient in gradients]
+        if all(missing):
+            raise RefusedError("no weight has a gradient")
+        if any(missing) and self.model.optimizer.weight_decay:
+            raise RefusedError("a weight that has no gradient would decay too")
+        parts = [
+            tf.reshape(tf.zeros_like(weight) if gradient is None else gradient, [-1])
+            for gradient, weight in zip(gradients, weights, strict=True)
+        ]
+        return tf.concat(parts, 0)
 
     def _test_step(self, theta: Any, state: Any, metrics: Any, batch: Any) -> Any:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-        with self._scope(theta, state, metrics) as scope:
+        with self._scope(self._weights(theta), state, metrics) as scope:
             y_pred = self.model(x, training=False)
             loss = self.model.compute_loss(x, y, y_pred, weight, training=False)
             self._measure(x, y, y_pred, weight, loss)
@@ -284,12 +288,15 @@ class Stack:
         with keras.StatelessScope(state_mapping=pairs):
             return self.model.get_metrics_result()
 
-    def _scope(self, theta: Any, state: Any, metrics: Any) -> keras.StatelessScope:
+    def _weights(self, theta: Any) -> list[tf.Tensor]:
+        """Cut the weights of a fold out of its row."""
         parts = tf.split(theta, self._sizes)
-        weights = [
+        return [
             tf.reshape(part, variable.shape)
             for part, variable in zip(parts, self._trainable, strict=True)
         ]
+
+    def _scope(self, weights: Any, state: Any, metrics: Any) -> keras.StatelessScope:
         variables = [*self._trainable, *self._others, *self._metrics]
         values = [*weights, *state, *metrics]
         pairs = list(zip(variables, values, strict=True))
@@ -323,25 +330,6 @@ class Stack:
         own, copy = map(number_holders, (self.model.optimizer, self._optimizer))
         copies = {id(a): b for a, b in zip(own, copy, strict=True)}
         return [(copies.get(id(one), one), name) for one, name in description.slots]
-
-
-def check_layers(model: keras.Model) -> None:
-    """Refuse layers that were never compared.
-
-    Args:
-        model: any.
-
-    Raises:
-        RefusedError: with the first such layer.
-    """
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            check_layers(layer)
-        elif type(layer) not in _LAYERS:
-            kind = type(layer).__name__
-            raise RefusedError(f"{kind} layers are not among those that are stacked")
-        elif layer.compute_dtype != layer.variable_dtype:
-            raise RefusedError("half precision rounds otherwise when it is batched")
 
 
 def _others(model: keras.Model) -> list[keras.Variable]:

@@ -15,6 +15,7 @@ from kttoolkit.engine._describe import Description, describe
 from kttoolkit.engine._fit import as_numbers, begin_training, sees_weights_only
 from kttoolkit.engine._folds import Run, finish, start
 from kttoolkit.engine._keras import is_own
+from kttoolkit.engine._layers import check_layers
 from kttoolkit.engine._optimizers import check_optimizer
 from kttoolkit.engine._placed import PlacedRows
 from kttoolkit.engine._programs import PROGRAMS, unused
@@ -22,7 +23,7 @@ from kttoolkit.engine._random import lazy_tensorflow_seed
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
 from kttoolkit.engine._seat import share_state
-from kttoolkit.engine._stack import Stack, check_layers
+from kttoolkit.engine._stack import Stack
 from kttoolkit.scoring import FoldFit
 
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics",

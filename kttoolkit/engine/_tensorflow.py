@@ -1,8 +1,8 @@
 """How functions are traced and called: on other variables, on which executor.
 
 `ConcreteFunction._call_flat`, `ops._create_c_op`, `gradient_registry._registry`,
-`context.clear_kernel_cache` and `ResourceVariable`, none of them public, were checked
-on TensorFlow 2.21.
+`context.clear_kernel_cache`, `context.get_compiler_ir` and `ResourceVariable`, none of
+them public, were checked on TensorFlow 2.21.
 """
 
 import functools
@@ -60,6 +60,27 @@ def trace(
             if all(map(_runs_in_one_thread, _nodes_of(concrete))):
                 return concrete, ONE_THREAD
         return made.get_concrete_function(*args), POOL
+
+
+def check_compiles(concrete: Any) -> None:
+    """Have XLA convert a graph, which it would do at the first call otherwise.
+
+    Args:
+        concrete: a `ConcreteFunction` traced for XLA.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices()
+    given = tf.nest.flatten(concrete.structured_input_signature)
+    context.context().get_compiler_ir(
+        device_name=devices[0].name,
+        platform_name=None,
+        function_name=concrete.name,
+        flat_args=[spec for spec in given if isinstance(spec, tf.TensorSpec)],
+        captured_inputs=concrete.captured_inputs,
+        stage="hlo",
+    )
 
 
 @contextmanager
