@@ -458,6 +458,16 @@ def the_direction_of_f1_is_up(lib, tmp_path):
     assert tuner.oracle.objective.direction == "max"
 
 
+@fault
+def a_metric_that_takes_arguments_may_have_its_own_name(lib, tmp_path):
+    """Of `PrecisionAtRecall(0.5)` and others like it every trial failed."""
+    name = "precision_at_recall"
+    oracle = oracle_of(lib.RandomSearch, one_float, tmp_path)
+    trial = oracle.create_trial("tuner0")
+    oracle.update_trial(trial.trial_id, {"score": 1.0, name: 0.5, f"val_{name}": 0.5})
+    assert oracle.trials[trial.trial_id].metrics.metrics[name].direction == "max"
+
+
 def run(function, lib, tmp_path, monkeypatch):
     wants_patch = "monkeypatch" in function.__code__.co_varnames
     function(lib, tmp_path, *([monkeypatch] if wants_patch else []))

@@ -11,7 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils as kt_tuner_utils
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
-from kttoolkit.exceptions import OversizedModelError, StudyFolderError
+from kttoolkit.exceptions import ObjectiveError, OversizedModelError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.options import OF_A_TUNER, checked, checked_together
 from kttoolkit.results import RECORD_FILE, check_project
+from kttoolkit.scoring import direction_of
 from kttoolkit.tuners._guard import made
 
 CHECKED = ("1.4.8", "1.4.8")
@@ -37,6 +38,17 @@ get_best_step = kt_tuner_utils.get_best_step
 validate_trial_results = kt_tuner_utils.validate_trial_results
 # What reading a project raises, whatever is missing or wrong in it.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError)
+
+
+def _direct(known: Any, metrics: Any, objective: Any) -> None:
+    """Say which way metrics get better, where Keras Tuner raises or guesses wrong."""
+    objectives = getattr(objective, "objectives", [objective])
+    directed = {getattr(one, "name", None) for one in objectives}
+    for name in metrics:
+        if name not in directed and not known.exists(name):
+            # A metric of unknown direction is no objective, and Keras Tuner's default.
+            with suppress(ObjectiveError):
+                known.register(name, direction=direction_of(name))
 
 
 class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
@@ -83,6 +95,7 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
     def update_trial(self, trial_id: str, metrics: Any, step: int = 0) -> Any:
         """Take the metrics of a trial."""
         with released_on_error(self):
+            _direct(self.trials[trial_id].metrics, metrics, self.objective)
             return super().update_trial(trial_id, metrics, step=step)
 
     def expect(self, trial: Any) -> None:
