@@ -35,7 +35,8 @@ def load_result(
         preprocessor: as `tune` was given it, like all that follow.
         sample_weight: array of shape (n_samples,), or None.
         groups: array of shape (n_samples,), or None.
-        fit_kwargs: other arguments of `fit`, such as `class_weight`.
+        fit_kwargs: other arguments of `fit`, such as `class_weight`, whose keys are
+            the classes of y.
         callbacks: Keras callbacks; the folder does not tell what they were.
         optimizer: that replaced the model's.
         loss: that replaced the model's.

@@ -8,7 +8,7 @@ import numpy as np
 from kttoolkit._problem import Request, as_data, as_factory, bound
 from kttoolkit.builders import Builder
 from kttoolkit.cv import Fold, Folds, prepare
-from kttoolkit.data import CLASSIFICATION_TASKS
+from kttoolkit.data import CLASSIFICATION_TASKS, by_class_number
 from kttoolkit.exceptions import ResultError
 from kttoolkit.models import StudyTrainer
 from kttoolkit.results import TuneResult
@@ -54,6 +54,7 @@ def trainer_for(
             "Leave them out to look at scores alone."
         )
     data, folds = data.take(rows), _opened_folds(result, rows)
+    arguments = by_class_number(arguments, data)
     if isinstance(factory.hypermodel, Builder):
         hp = result.best_hyperparameters
         # As the search did it: schedules and batches depend on the number of rows.

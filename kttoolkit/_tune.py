@@ -20,6 +20,7 @@ from kttoolkit._study import (
     write_study,
 )
 from kttoolkit._tuner import as_tuner, make_tuner
+from kttoolkit.data import by_class_number
 from kttoolkit.engine import prepare_devices
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
@@ -134,7 +135,8 @@ def tune(
             `ensemble` are made, are those of each fold's own best epoch either way.
         trackers: are told what happens: "csv", "tensorboard", "wandb", "mlflow" or
             "optuna", a `kttoolkit.trackers.Tracker`, or a list of both.
-        fit_kwargs: other arguments of `fit`, such as `class_weight`.
+        fit_kwargs: other arguments of `fit`, such as `class_weight`, whose keys are
+            the classes of y.
         verbose: 0 silent, 1 a live display, 2 a line a trial.
         **tuner_options: arguments of the tuner, such as `factor`,
             `executions_per_trial`, `hyperparameters`, `max_model_size`,
@@ -202,6 +204,8 @@ def tune(
                 budgets["max_epochs"], tuner_options,
             )
         )  # fmt: skip
+        # The tuner does so for its own; here, before a folder is written.
+        numbered = by_class_number(fit_kwargs, problem.data)
         options = {
             **tuner_options,
             "cv": problem.folds,
@@ -234,10 +238,12 @@ def tune(
             options, known=inspect.signature(tune).parameters.keys(),
         )  # fmt: skip
         write_study(folder, study, problem.folds, problem.rows)
-        arguments = _fit_arguments(fit_kwargs, batch_size, budgets["max_epochs"])
+        arguments = {
+            "epochs": budgets["max_epochs"], **_fit_arguments(fit_kwargs, batch_size)
+        }  # fmt: skip
         trainer = StudyTrainer(
             problem.factory, problem.data if problem.folds else None, problem.folds,
-            preprocessor, {k: v for k, v in arguments.items() if k != "epochs"},
+            preprocessor, _fit_arguments(numbered, batch_size),
             problem.rows, callbacks,
         )  # fmt: skip
         _run(search, problem, {**arguments, "callbacks": list(callbacks)},
@@ -338,10 +344,10 @@ def _earlier_study(folder: Path, seed: int | None, *, resume: bool) -> Study | N
 
 
 def _fit_arguments(
-    fit_kwargs: Mapping[str, Any] | None, batch_size: int | None, epochs: int | None
+    fit_kwargs: Mapping[str, Any] | None, batch_size: int | None
 ) -> dict[str, Any]:
     size = {} if batch_size is None else {"batch_size": batch_size}
-    return {"epochs": epochs, **(fit_kwargs or {}), **size}
+    return {**(fit_kwargs or {}), **size}
 
 
 def _with_progress(trackers: TrackersLike, verbose: int) -> list[Tracker]:

@@ -235,9 +235,7 @@ def _fit_kwargs(name: str, value: Any) -> dict[str, Any]:
         raise _refused(rule, value, 'Pass e.g. {"class_weight": {0: 1.0, 1: 2.0}}.')
     weights = value.get("class_weight")
     if weights is not None and not isinstance(weights, Mapping):
-        rule = (
-            f"class_weight in {name} must be a dictionary of class numbers to weights"
-        )
+        rule = f"class_weight in {name} must be a dictionary of classes to weights"
         raise _refused(rule, weights, "Builders know class_weight='balanced'.")
     own = sorted(_OF_TUNE.intersection(value))
     if own:

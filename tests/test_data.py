@@ -552,6 +552,16 @@ def test_like_codes_categories_as_trained():
         as_training_data(twice, like=trained)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_like_codes_categories_that_were_declared_in_another_order(ordered):
+    sizes = pd.Categorical(["S", "M", "L"], ["S", "M", "L"], ordered=ordered)
+    trained = as_training_data(pd.DataFrame({"size": sizes}))
+    for other in (["L", "M", "S"], ["M", "L", "S"], ["S", "L"]):
+        more = pd.DataFrame({"size": pd.Categorical(["L", "S"], other)}, index=[7, 3])
+        data = as_training_data(more, like=trained)
+        assert data.x.tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
 @pytest.mark.parametrize(
     "y", [["c", "c"], [["c"], ["c"]], pd.Series(["c", "c"], dtype="category")]
 )

@@ -238,7 +238,7 @@ WRONG = [
     ({"task": pd.NA}, SearchError, "task must be text, but got <NA>"),
     ({"fit_kwargs": 3}, SearchError, "fit_kwargs must be a dictionary of arguments"),
     ({"fit_kwargs": {1: 2}}, SearchError, "fit_kwargs must be a dictionary of arg"),
-    ({"fit_kwargs": {"class_weight": "balanced"}}, SearchError, "of class numbers to"),
+    ({"fit_kwargs": {"class_weight": "balanced"}}, SearchError, "of classes to"),
     ({"fit_kwargs": {"callbacks": []}}, SearchError, r"got \['callbacks'\]. Pass them"),
     ({"directory": 3}, StudyFolderError, "directory must be the path of a folder"),
     ({"directory": "a\0b"}, StudyFolderError, r"directory must be .* got 'a\\x00b'"),

@@ -27,12 +27,14 @@ from kttoolkit.data._inputs import (
 )
 from kttoolkit.data._targets import Task, as_known_array, as_targets, as_targets_like
 from kttoolkit.exceptions import DataError
+from kttoolkit.plain import meant, shown
 
 __all__ = [
     "CLASSIFICATION_TASKS",
     "Task",
     "TrainingData",
     "as_training_data",
+    "by_class_number",
     "check_finite_inputs",
     "frame_to_array",
     "is_stream",
@@ -215,6 +217,40 @@ def as_training_data(
     )
 
 
+def by_class_number(
+    fit_kwargs: Mapping[str, Any] | None, data: TrainingData | None
+) -> dict[str, Any]:
+    """Write `class_weight` as Keras takes it: by the numbers that classes were given.
+
+    Args:
+        fit_kwargs: arguments of `fit`; the keys of `class_weight` are classes as they
+            stand in y, or all of them numbers from 0 on.
+        data: whose classes are numbered, if they are.
+
+    Returns:
+        The arguments.
+
+    Raises:
+        DataError: if a key is neither a class nor the number of one.
+    """
+    given = dict(fit_kwargs or {})
+    weights = given.get("class_weight")
+    classes = () if data is None else data.classes
+    if not classes or not isinstance(weights, Mapping):
+        return given
+    numbers = {name: number for number, name in enumerate(classes)}
+    if not all(name in numbers for name in weights):
+        numbers = {number: number for number in range(len(classes))}
+    unknown = [name for name in weights if name not in numbers]
+    if unknown:
+        raise DataError(
+            f"class_weight must have classes of y as keys, {list(classes)[:10]}, or "
+            f"their numbers from 0 to {len(classes) - 1}, but got {shown(unknown[0])}."
+            f"{meant(unknown[0], map(str, classes))}"
+        )
+    return {**given, "class_weight": {numbers[k]: v for k, v in weights.items()}}
+
+
 def _check_lengths(n_samples: int, **parts: Any) -> None:
     for name, part in _named_arrays(parts):
         if n_rows(part) != n_samples:
@@ -256,7 +292,9 @@ def _like(x: Any, like: TrainingData) -> Any:
                 f"Column {name!r} of x must hold categories that were trained on, "
                 f"{list(categories)[:10]}, but got {list(unknown.unique())[:5]}."
             )
-        coded[by_name[name]] = column.astype(pd.CategoricalDtype(list(categories)))
+        # `astype` leaves a column alone that has the same categories in another order.
+        values = pd.Categorical(column, list(categories))
+        coded[by_name[name]] = pd.Series(values, index=x.index)
     return pd.DataFrame({column: coded.get(column, x[column]) for column in x})
 
 

@@ -7,6 +7,7 @@ import keras_tuner
 import numpy as np
 
 from kttoolkit._problem import Problem, Request, pose
+from kttoolkit.data import by_class_number
 from kttoolkit.engine import FitPlan
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import CrossValidationError, SearchError
@@ -69,7 +70,8 @@ def cross_validate(
         return_train_score: whether to return metrics of the training rows, as Keras
             reports them: averages over the epoch.
         return_indices: whether to return the row numbers of the folds.
-        fit_kwargs: other arguments of `fit`, such as `class_weight`.
+        fit_kwargs: other arguments of `fit`, such as `class_weight`, whose keys are
+            the classes of y.
 
     Returns:
         Arrays of shape (n_folds,): `fit_time` in seconds, `epochs`,
@@ -97,7 +99,6 @@ def cross_validate(
     if not one_of("last", "best")(epoch):
         raise SearchError(f"epoch must be 'last' or 'best', but got {shown(epoch)}.")
     epochs = whole()("epochs", epochs)
-    fit_kwargs = dict(fit_kwargs or {})
     problem = pose(
         Request(
             build, x, y, cv, objective, preprocessor=preprocessor,
@@ -110,6 +111,7 @@ def cross_validate(
             f"Folds need rows that can be indexed, but got x of type "
             f"{type(x).__name__} and cv={shown(cv)}. Pass arrays and a number of folds."
         )
+    fit_kwargs = by_class_number(fit_kwargs, problem.data)
     if batch_size is not None:
         fit_kwargs["batch_size"] = batch_size
     plan = FitPlan(

@@ -19,7 +19,7 @@ from kttoolkit.cv import (
     prepare,
     transformed,
 )
-from kttoolkit.data import TrainingData, as_training_data, take
+from kttoolkit.data import TrainingData, as_training_data, by_class_number, take
 from kttoolkit.engine import FitPlan, ModelFactory, best_file, publish, restore
 from kttoolkit.evaluate import evaluate
 from kttoolkit.exceptions import ResultError
@@ -347,6 +347,7 @@ class StudyTrainer:
         self, result: Any, hp: Any, model: Any, inputs: Any, data: Any, **given: Any
     ) -> None:
         """Train as the search did, but on all rows and without its callbacks."""
+        given = by_class_number(given, data)
         own = {"epochs": result.best_epochs, "callbacks": [], **given}
         if data.sample_weight is not None:
             own["sample_weight"] = data.sample_weight

@@ -13,7 +13,7 @@ from typing import Any
 import keras_tuner
 
 from kttoolkit.cv import Folds
-from kttoolkit.data import TrainingData
+from kttoolkit.data import TrainingData, by_class_number
 from kttoolkit.engine import (
     FitPlan,
     choose,
@@ -228,7 +228,7 @@ class FoldTuner(ModelTuner):
             inputs, groups, kwargs = named_arguments(fit_args, kwargs)
             callbacks = kwargs.pop("callbacks", None) or callbacks
             data, folds = self._training_data(inputs, groups)
-            kwargs, args = {"verbose": 0, **kwargs}, ()
+            kwargs, args = {"verbose": 0, **by_class_number(kwargs, data)}, ()
         plan = FitPlan(
             objective=self.oracle.objective,
             seed=self.search_seed,
