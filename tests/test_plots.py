@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import re
+import warnings
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +15,9 @@ from test_importance import bowl, write
 from kttoolkit import plots, space
 from kttoolkit.exceptions import ResultError
 from kttoolkit.importance import importance
+from kttoolkit.plots import _fonts
+from kttoolkit.plots._style import wrapped
+from kttoolkit.report._svg import as_svg
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -135,7 +140,7 @@ def test_history_by_hand(tmp_path):
     scores = iter([3.0, 1.0, 9.0, 2.0, 0.5])
     found = write(tmp_path, 5, lambda values: next(scores), failed=(2,))
     frame = plots.history_frame(found)
-    assert list(frame["number"]) == [1, 2, 3, 4, 5]
+    assert list(frame["number"]) == [0, 1, 2, 3, 4]
     assert list(frame["best"]) == [3.0, 1.0, 1.0, 1.0, 0.5]
     assert math.isnan(frame["score"][2])
     assert list(frame["status"]) == ["completed", "completed", "failed", "completed",
@@ -312,6 +317,10 @@ def test_coordinates_end_at_the_score(result):
     assert labels == ["learning_rate", "validation loss"]
     left, right = ax.get_xlim()
     assert left < 0 < 1 < right
+    ends = [(text.xy, text.get_text()) for text in ax.texts[2:]]
+    assert ends == [
+        ((1, 0.0), f"{worst_first[-1]:.3g}"), ((1, 1.0), f"{worst_first[0]:.3g}")
+    ]  # fmt: skip
 
 
 def test_the_ends_of_a_momentum_are_told_to_the_last_digit(result):
@@ -321,6 +330,46 @@ def test_the_ends_of_a_momentum_are_told_to_the_last_digit(result):
     told = [float(text.get_text()) for text in ax.texts]
     assert told[:2] == pytest.approx([min(momenta), max(momenta)], abs=1e-6)
     assert len(ax.texts[0].get_text()) > len("0.999")
+
+
+def scored(folder, scores, **kwargs):
+    """Trials of one hyperparameter with these scores."""
+    left = iter(scores)
+    return write(folder, len(scores), lambda values: next(left),
+                 ask=lambda hp: hp.Float("rate", 0.0, 1.0), **kwargs)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("direction", "scores", "ends"),
+    [
+        ("min", [1.0, 1.02, 1e6, 1.01, 1.03, 1.04], ["1", "≥ "]),
+        ("max", [-1.0, -1.02, -1e6, -1.01, -1.03, -1.04], ["≤ ", "-1"]),
+        ("max", [0.99912, 0.99934, 0.99941], ["0.99912", "0.99941"]),
+        ("min", [2.0, 2.0], ["2"]),
+    ],
+)
+def test_the_ends_of_the_score_are_told(direction, scores, ends, tmp_path):
+    """What is far worse stands at the worst end, which says so."""
+    found = scored(tmp_path, scores, direction=direction)
+    ax = drawn(found.plot.parallel_coordinates())
+    told = [text.get_text() for text in ax.texts if text.xy[0] == 1]
+    assert len(told) == len(ends)
+    assert all(text.startswith(end) for text, end in zip(told, ends, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("objective", "label"),
+    [
+        ("val_accuracy", "validation\naccuracy"),
+        ("val_loss", "validation loss"),
+        ("val_mean_absolute_error", "validation mean\nabsolute error"),
+        ("val_정확도", "validation\n정확도"),
+        ("val_" + "x" * 99, f"validation xxxxx\n{'x' * 16}\n{'x' * 15}…"),
+        ("val_$a_of_$b", r"validation \$a of" "\n" r"\$b"),
+    ],
+)
+def test_a_long_metric_is_on_several_lines(objective, label):
+    assert wrapped(objective, 16) == label
 
 
 def test_contours_of_huge_scores_have_infinite_means(tmp_path):
@@ -477,6 +526,130 @@ def test_there_is_no_half_of_a_trial(n, tmp_path):
     timeline, history = drawn(found.plot.timeline()), drawn(found.plot.history())
     ticks = [*timeline.get_yticks(), *history.get_xticks()]
     assert all(float(tick).is_integer() for tick in ticks)
+
+
+def named(axis):
+    """The trials that an axis names, at their places."""
+    texts = [tick.get_text() for tick in axis.get_ticklabels()]
+    return {place: text for place, text in zip(axis.get_ticklocs(), texts, strict=True)
+            if text}  # fmt: skip
+
+
+@pytest.mark.parametrize("rename", [str, "0{}".format, "{:032x}".format])
+def test_trials_are_named_as_in_the_tables(rename, tmp_path):
+    found = write(tmp_path, 14, bowl)
+    ids = [rename(number) for number in range(14)]
+    records = [dataclasses.replace(record, trial_id=name)
+               for record, name in zip(found.records, ids, strict=True)]  # fmt: skip
+    found = dataclasses.replace(found, records=tuple(records))
+    timeline, history = found.plot.timeline(), found.plot.history()
+    for ax, axis in ((timeline, timeline.yaxis), (history, history.xaxis)):
+        drawn(ax)
+        places = named(axis)
+        assert len(places) > 2
+        for place, text in places.items():
+            assert ids[int(place)].startswith(text.removesuffix("…"))
+    (star,) = (c for c in timeline.collections if c.get_label() == "best")
+    assert ids[int(star.get_offsets()[0, 1])] == found.best_trial.trial_id
+
+
+# -- fonts ---
+
+# STIX comes with matplotlib, and has this one letter of Japanese, as DejaVu has not.
+NO = "\N{HIRAGANA LETTER NO}"
+KOREAN = "학습률"
+
+
+def in_japanese(hp):
+    hp.Float(NO, 0.0, 1.0)
+    hp.Choice("plain", ["x", NO * 2])
+
+
+def in_korean(hp):
+    hp.Float(KOREAN, 0.0, 1.0)
+    hp.Choice("함수", ["렐루", "탄젠트"])
+
+
+def families(axes):
+    """The fonts of all texts of a picture that say something."""
+    texts = {}
+    for ax in axes[0].figure.axes if isinstance(axes, list) else axes.figure.axes:
+        texts |= {text.get_text(): text.get_fontfamily() for text in ax.findobj(
+            plt.Text) if text.get_text()}  # fmt: skip
+    return texts
+
+
+@pytest.mark.parametrize("name", ["slice", "contours", "parallel_coordinates"])
+def test_names_are_drawn_in_fonts_that_have_their_signs(name, tmp_path, monkeypatch):
+    """Warnings are errors: no sign is missing, and no font is unknown."""
+    monkeypatch.setattr(_fonts, "_NAMES", ("no such font", "cmr10", "STIXGeneral"))
+    axes = getattr(write(tmp_path, 9, lambda v: v[NO], ask=in_japanese).plot, name)()
+    drawn(axes)
+    found = families(axes)
+    own = mpl.rcParams["font.family"]
+    assert {text for text in found if NO in text} == {NO, NO * 2}
+    for text, fonts in found.items():
+        assert fonts == ([*own, "STIXGeneral"] if NO in text else own)
+
+
+def test_the_names_of_classes_and_colour_bars_are_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(_fonts, "_NAMES", ("STIXGeneral",))
+    predictions = of_classes().replace("class <0>", NO)
+    predictions = predictions.rename(
+        columns={"probability_class <0>": f"probability_{NO}"}
+    )
+    found = families(drawn(plots.plot_confusion(predictions)))
+    assert found[NO][-1] == "STIXGeneral"
+    study = scored(tmp_path, [1.0, 2.0, 3.0])
+    study = dataclasses.replace(
+        study, study=dataclasses.replace(study.study, objective=f"val_{NO}")
+    )
+    found = families(drawn(study.plot.parallel_coordinates()))
+    assert found[f"validation {NO} (lower is better)"][-1] == "STIXGeneral"
+
+
+def test_a_font_that_has_the_signs_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(_fonts, "_NAMES", ("STIXNonUnicode",))
+    found = write(tmp_path, 9, lambda v: v[NO], ask=in_japanese)
+    with mpl.rc_context({"font.family": ["DejaVu Serif", "STIXGeneral"]}):
+        fonts = families(drawn(found.plot.slice()))
+    assert set(map(tuple, fonts.values())) == {("DejaVu Serif", "STIXGeneral")}
+
+
+def test_a_font_that_was_installed_meanwhile_is_found(monkeypatch):
+    """matplotlib keeps a list of fonts, which a new one is not in."""
+    manager = _fonts.font_manager.fontManager
+    path = _fonts.font_manager.findfont("STIXGeneral")
+    others = [font for font in manager.ttflist if font.name != "STIXGeneral"]
+    monkeypatch.setattr(manager, "ttflist", others)
+    monkeypatch.setattr(_fonts, "_NAMES", ("STIXGeneral",))
+    found = ["/no/such/font.ttf", str(path)]
+    monkeypatch.setattr(_fonts.font_manager, "findSystemFonts", lambda: found)
+    assert _fonts._installed() == ["STIXGeneral"]
+
+
+def test_without_a_font_there_is_one_hint(tmp_path, monkeypatch):
+    monkeypatch.setattr(_fonts, "_NAMES", ())
+    _fonts._hint.cache_clear()
+    found = write(tmp_path, 9, lambda v: v[KOREAN], ask=in_korean)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            drawn(found.plot.slice())
+            drawn(found.plot.contours())
+    assert len(told) == 1
+    expected = r"missing from font DejaVu Sans: .*'apt install fonts-nanum' for Korean"
+    assert re.search(expected, str(told[0].message))
+
+
+def test_a_report_is_silent_about_fonts(tmp_path, monkeypatch):
+    """Its letters are drawn by the browser; the hint is left for the first picture."""
+    monkeypatch.setattr(_fonts, "_NAMES", ())
+    _fonts._hint.cache_clear()
+    found = write(tmp_path, 9, lambda v: v[KOREAN], ask=in_korean)
+    assert KOREAN in as_svg(found.plot.slice, name="slice")
+    with pytest.warns(UserWarning, match="Glyph of a Korean"):
+        found.plot.slice()
 
 
 # -- predictions ---

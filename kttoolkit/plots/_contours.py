@@ -13,6 +13,7 @@ from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.tri import LinearTriInterpolator, Triangulation
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import axes_for, varied_ranges
 from kttoolkit.plots._style import (
     ORANGE,
@@ -69,6 +70,7 @@ def contours_frame(
         return grouped.agg(score="mean", n_trials="size").reset_index()
 
 
+@legible
 def plot_contours(
     result: TuneResult,
     *,

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from kttoolkit.exceptions import ObjectiveError, ResultError
 from kttoolkit.plain import shown
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     CYCLE,
     axes_or_new,
@@ -73,6 +74,7 @@ def curves_frame(
     return pd.concat(frames, ignore_index=True)
 
 
+@legible
 def plot_curves(
     result: TuneResult,
     *,

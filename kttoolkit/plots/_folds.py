@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     BLUE,
     GREY,
@@ -40,6 +41,7 @@ def folds_frame(result: TuneResult, *, top: int = 5) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["trial", "rank", "split", "score", "mean"])
 
 
+@legible
 def plot_folds(result: TuneResult, *, top: int = 5, ax: Axes | None = None) -> Axes:
     """Draw the fold scores of the best trials; lines join the same fold.
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import shown
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     BLUE,
     GREY,
@@ -68,6 +69,7 @@ def gap_frame(result: TuneResult, *, top: int = 8) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@legible
 def plot_gap(result: TuneResult, *, top: int = 8, ax: Axes | None = None) -> Axes:
     """Draw training and validation scores of the best trials, with a verdict in words.
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     BLUE,
     ORANGE,
@@ -13,6 +13,7 @@ from kttoolkit.plots._style import (
     beyond,
     drawable,
     legend_above,
+    name_trials,
     score_label,
     within,
     worse_marker,
@@ -31,13 +32,13 @@ def history_frame(result: TuneResult) -> pd.DataFrame:
         result: of a search.
 
     Returns:
-        One row a trial in the order of their proposal: `number` (from 1), `trial`,
+        One row a trial in the order of their proposal: `number` (from 0), `trial`,
         `status`, `score` and `std` (missing for trials that did not complete) and
         `best` (the best score so far, missing before the first).
     """
     frame = pd.DataFrame(
         {
-            "number": range(1, len(result.records) + 1),
+            "number": range(len(result.records)),
             "trial": [record.trial_id for record in result.records],
             "status": [record.status for record in result.records],
             "score": [record.score for record in result.records],
@@ -53,6 +54,7 @@ def history_frame(result: TuneResult) -> pd.DataFrame:
     return frame
 
 
+@legible
 def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     """Draw the score of every trial, the spread of its folds, and the best so far.
 
@@ -99,9 +101,9 @@ def plot_history(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     _keep_in_view(ax, done["score"], limits)
     ax.set_xlabel("trial")
     ax.set_ylabel(score_label(result))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    name_trials(ax.xaxis, result)
     ax.margins(x=0.04)
-    ax.set_xlim(left=min(0.5, ax.get_xlim()[0]), right=max(len(frame) + 0.5, 1.5))
+    ax.set_xlim(min(-0.5, ax.get_xlim()[0]), max(len(frame), 1) - 0.5)
     legend_above(ax)
     return ax
 

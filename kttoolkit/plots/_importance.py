@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from kttoolkit.importance import Importance, Method, importance
 from kttoolkit.plain import counted
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import BLUE, GREY, axes_or_new, shortened
 from kttoolkit.results import TuneResult
 
@@ -29,6 +30,7 @@ def importance_frame(
     return importance(result, method=method, seed=seed).frame
 
 
+@legible
 def plot_importance(
     result: "TuneResult | Importance",
     *,

@@ -11,19 +11,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import varied_ranges
 from kttoolkit.plots._style import (
     GREY,
     axes_or_new,
     beyond,
+    breadth,
     completed,
     evenly,
     place_of,
-    readable,
     score_label,
     shortened,
     told_apart,
     within,
+    wrapped,
 )
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
@@ -61,6 +63,7 @@ def parallel_coordinates_frame(
     return pd.DataFrame(columns)
 
 
+@legible
 def plot_parallel_coordinates(
     result: TuneResult,
     *,
@@ -111,8 +114,9 @@ def plot_parallel_coordinates(
     )  # fmt: skip
     for column in columns:
         ax.axvline(column, color=GREY, linewidth=0.6, zorder=0)
-    _label(ax, result, [ranges[name] for name in drawn])
     off = beyond(result, frame["score"]).any()
+    _label(ax, result, [ranges[name] for name in drawn])
+    _tell_scores(ax, len(drawn), scores, ("≥ " if sign < 0 else "≤ ") if off else "")
     extend = ("max" if sign < 0 else "min") if off else "neither"
     bar = ax.figure.colorbar(colors, ax=ax, pad=0.02, extend=extend)
     bar.set_label(score_label(result))
@@ -139,12 +143,13 @@ def _between_0_and_1(places: np.ndarray) -> np.ndarray:
 def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
     """Write the ends of each hyperparameter's axis, or each choice."""
     names = told_apart([one.name for one in ranges], 16)
-    names.append(shortened(readable(result.study.objective), 16))
-    turn = 20 if len(names) > 5 else 0
+    # A broad name would run into the next; a metric has its words on several lines.
+    turn = 20 if len(names) > 4 or max(map(breadth, names), default=0) > 16 else 0
+    names.append(wrapped(result.study.objective, 16))
     ax.set_xticks(range(len(names)), names, rotation=turn,
                   ha="right" if turn else "center")  # fmt: skip
     ax.set_yticks([])
-    ax.set_xlim(-0.25, len(names) - 0.75)
+    ax.set_xlim(-0.25, len(names) - 0.65)
     ax.set_ylim(-0.05, 1.05)
     ax.spines[["left", "bottom"]].set_visible(False)
     trials = [record.values for _, record in completed(result)]
@@ -162,8 +167,23 @@ def _label(ax: Axes, result: TuneResult, ranges: Sequence[Range]) -> None:
         for place, value in evenly(sorted(told.items(), key=itemgetter(0))):
             is_float = isinstance(value, float)
             text = f"{value:.{digits}g}" if is_float else shortened(value, 12)
-            ax.annotate(
-                text, (column, place), (3, 0), textcoords="offset points", fontsize=8,
-                va="center",
-                bbox={"fc": ax.get_facecolor(), "ec": "none", "alpha": 0.7, "pad": 1},
-            )  # fmt: skip
+            _write(ax, column, place, text)
+
+
+def _tell_scores(ax: Axes, column: int, scores: np.ndarray, beyond_it: str) -> None:
+    """Write the ends of the score's axis, with a sign if some are beyond the worst."""
+    low, high = float(scores.min()), float(scores.max())
+    # As many digits as tell the two apart.
+    digits = 3 if f"{low:.3g}" != f"{high:.3g}" else 6
+    worst = high if beyond_it.startswith("≥") else low
+    for place, score in {0.0: low, float(high > low): high}.items():
+        sign = beyond_it if score == worst else ""
+        _write(ax, column, place, f"{sign}{score:.{digits}g}")
+
+
+def _write(ax: Axes, column: int, place: float, text: str) -> None:
+    ax.annotate(
+        text, (column, place), (3, 0), textcoords="offset points", fontsize=8,
+        va="center",
+        bbox={"fc": ax.get_facecolor(), "ec": "none", "alpha": 0.7, "pad": 1},
+    )  # fmt: skip

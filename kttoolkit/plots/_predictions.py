@@ -5,11 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     BLUE,
     GREY,
     ORANGE,
     axes_or_new,
+    breadth,
     shortened,
     told_apart,
 )
@@ -43,6 +45,7 @@ def confusion_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     return frame.rename_axis(index="target", columns="prediction")
 
 
+@legible
 def plot_confusion(
     result: "TuneResult | pd.DataFrame", *, ax: Axes | None = None
 ) -> Axes:
@@ -70,7 +73,7 @@ def plot_confusion(
     shares = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = told_apart(frame.index)
-    turn = 60 if n > 5 or max(map(len, names)) > _WIDE else 0
+    turn = 60 if n > 5 or max(map(breadth, names)) > _WIDE else 0
     ax.set_xticks(range(n), names, rotation=turn, ha="right" if turn else "center",
                   rotation_mode="anchor")  # fmt: skip
     ax.set_yticks(range(n), names)
@@ -123,6 +126,7 @@ def calibration_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
+@legible
 def plot_calibration(
     result: "TuneResult | pd.DataFrame", *, ax: Axes | None = None
 ) -> Axes:
@@ -181,6 +185,7 @@ def residuals_frame(predictions: "TuneResult | pd.DataFrame") -> pd.DataFrame:
     return frame
 
 
+@legible
 def plot_residuals(
     result: "TuneResult | pd.DataFrame", *, ax: Axes | None = None
 ) -> Axes:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import is_count
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import axes_for, varied_ranges
 from kttoolkit.plots._style import (
     BLUE,
@@ -60,6 +61,7 @@ def rounds_frame(
     return pd.DataFrame(rows, columns=columns)
 
 
+@legible
 def plot_rounds(
     result: TuneResult,
     *,

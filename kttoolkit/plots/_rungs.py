@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import counted, is_count
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import axes_for
 from kttoolkit.plots._style import (
     BLUE,
@@ -72,6 +73,7 @@ def rungs_frame(result: TuneResult) -> pd.DataFrame:
     )
 
 
+@legible
 def plot_rungs(result: TuneResult, *, axes: Sequence[Axes] | None = None) -> list[Axes]:
     """Draw each bracket of a Hyperband search: scores against epochs.
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import shown
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import (
     BLUE,
     ORANGE,
@@ -42,7 +43,7 @@ def slice_frame(
 
     Returns:
         One row for each trial and hyperparameter that it has: `hyperparameter`,
-        `trial`, `number` (from 1), `value` and `score`.
+        `trial`, `number` (from 0), `value` and `score`.
 
     Raises:
         ResultError: if a name is unknown, or no trial completed.
@@ -58,6 +59,7 @@ def slice_frame(
     return pd.DataFrame(rows, columns=columns)
 
 
+@legible
 def plot_slice(
     result: TuneResult,
     *,
@@ -86,7 +88,7 @@ def plot_slice(
     ranges = varied_ranges(result, names)[: None if names else _MOST]
     frame = slice_frame(result, names=[one.name for one in ranges])
     drawn = axes_for(axes, len(ranges))
-    numbers = frame["number"].max() if len(frame) else 1
+    numbers = frame["number"].max() + 1 if len(frame) else 1
     for one, ax in zip(ranges, drawn, strict=False):
         part = frame[frame["hyperparameter"] == one.name]
         places = np.array([place_of(one, value) for value in part["value"]])
@@ -98,7 +100,7 @@ def plot_slice(
         for mask, marker in ((~is_off, "o"), (is_off, worse_marker(result))):
             ax.scatter(
                 (places + shift)[mask], within(result, part["score"])[mask], 22,
-                c=part["number"][mask], cmap="Blues", marker=marker,
+                c=part["number"][mask] + 1, cmap="Blues", marker=marker,
                 vmin=-0.5 * numbers, vmax=numbers, edgecolor=BLUE, linewidth=0.5,
             )  # fmt: skip
         _mark_best(ax, one, result)

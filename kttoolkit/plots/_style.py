@@ -1,12 +1,15 @@
 """Colours, axes and scales that all pictures have in common."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
@@ -51,14 +54,14 @@ def completed(result: TuneResult) -> list[tuple[int, TrialRecord]]:
         result: of a search.
 
     Returns:
-        Pairs of number, from 1, and trial.
+        Pairs of number, from 0 as trials are named, and trial.
 
     Raises:
         ResultError: if there are none.
     """
     found = [
         (number, record)
-        for number, record in enumerate(result.records, start=1)
+        for number, record in enumerate(result.records)
         if math.isfinite(record.score)
     ]
     if not found:
@@ -87,6 +90,21 @@ def best_first(result: TuneResult, top: int) -> list[TrialRecord]:
     sign = 1.0 if result.study.direction == "min" else -1.0
     records = [record for _, record in completed(result)]
     return sorted(records, key=lambda record: sign * record.score)[:n_trials]
+
+
+def name_trials(axis: Axis, result: TuneResult) -> None:
+    """Name the trials on an axis as tables name them.
+
+    Args:
+        axis: on which a trial is drawn at its number, from 0.
+        result: of a search.
+    """
+    names = [shortened(record.trial_id, 8) for record in result.records]
+    few = 5 if max(map(len, names), default=0) > 6 else 10
+    axis.set_major_locator(MaxNLocator(few, integer=True, min_n_ticks=1))
+    axis.set_major_formatter(
+        FuncFormatter(lambda at, _: names[int(at)] if at in range(len(names)) else "")
+    )
 
 
 def score_label(result: TuneResult) -> str:
@@ -199,8 +217,42 @@ def readable(name: str) -> str:
     Returns:
         Text, "validation accuracy" for "val_accuracy".
     """
+    return shortened(_in_words(name), 2 * _LONGEST)
+
+
+def wrapped(name: str, width: int = _LONGEST) -> str:
+    """Return a metric's name in words, on lines of their own if it is long.
+
+    Args:
+        name: as Keras has it.
+        width: signs of a line.
+
+    Returns:
+        Text of at most three lines, "validation" above "accuracy" for "val_accuracy".
+    """
+    words = _in_words(name)
+    # A line of broad signs holds half as many.
+    room = max(width * len(words) // max(breadth(words), 1), 1)
+    lines = textwrap.wrap(words, room)
+    lines[2:] = [" ".join(lines[2:])] if lines[2:] else []
+    return "\n".join(shortened(line, room) for line in lines)
+
+
+def breadth(text: str) -> int:
+    """Return how much room a text takes.
+
+    Args:
+        text: of a label.
+
+    Returns:
+        Number of letters; a Korean, Chinese or Japanese sign is as broad as two.
+    """
+    return len(text) + sum(east_asian_width(sign) in "WF" for sign in text)
+
+
+def _in_words(name: str) -> str:
     words = name.replace("val_", "validation ", 1) if name.startswith("val_") else name
-    return shortened(words.replace("_", " "), 2 * _LONGEST)
+    return words.replace("_", " ")
 
 
 def shortened(text: Any, width: int = _LONGEST) -> str:
@@ -262,7 +314,7 @@ def set_scale(ax: Axes, one: Range, values: Sequence[Any], *, axis: str = "x") -
     elif not one.is_numeric:
         places = evenly(range(len(one.values)))
         names = told_apart([one.values[place] for place in places], 14)
-        is_crowded = axis == "x" and len("".join(names)) > _CROWDED
+        is_crowded = axis == "x" and breadth("".join(names)) > _CROWDED
         turned = {"rotation": 25, "ha": "right"} if is_crowded else {}
         getattr(ax, f"set_{axis}ticks")(places, names, **turned)
         getattr(ax, f"set_{axis}lim")(-0.5, len(one.values) - 0.5)

@@ -3,10 +3,18 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from kttoolkit.exceptions import ResultError
-from kttoolkit.plots._style import BLUE, GREY, ORANGE, RED, axes_or_new, legend_above
+from kttoolkit.plots._fonts import legible
+from kttoolkit.plots._style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    RED,
+    axes_or_new,
+    legend_above,
+    name_trials,
+)
 from kttoolkit.results import TuneResult
 
 _PAUSE = 60.0
@@ -21,7 +29,7 @@ def timeline_frame(result: TuneResult) -> pd.DataFrame:
         result: of a search.
 
     Returns:
-        One row a trial in the order of their start: `trial`, `number` (from 1, in the
+        One row a trial in the order of their start: `trial`, `number` (from 0, in the
         order of their proposal), `status`, `start` and `end` (seconds since the search
         began; time in which nothing ran, as between a stop and its continuation, is
         left out where it is more than a minute), `is_resumed` (whether such a pause
@@ -33,7 +41,7 @@ def timeline_frame(result: TuneResult) -> pd.DataFrame:
     rows = [
         (record.trial_id, number, record.status, record.ended - record.seconds,
          record.ended)
-        for number, record in enumerate(result.records, start=1)
+        for number, record in enumerate(result.records)
         if record.ended
     ]  # fmt: skip
     if not rows:
@@ -56,6 +64,7 @@ def timeline_frame(result: TuneResult) -> pd.DataFrame:
     return frame
 
 
+@legible
 def plot_timeline(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     """Draw when each trial ran: one bar a trial, as long as it took.
 
@@ -93,8 +102,8 @@ def plot_timeline(result: TuneResult, *, ax: Axes | None = None) -> Axes:
     told = f", up to {most} at a time" if most > 1 else ""
     ax.set_xlabel(f"{name} of search{told}")
     ax.set_ylabel("trial")
-    ax.set_ylim(frame["number"].max() + 0.6, 0.4)
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_ylim(frame["number"].max() + 0.6, -0.6)
+    name_trials(ax.yaxis, result)
     legend_above(ax)
     return ax
 

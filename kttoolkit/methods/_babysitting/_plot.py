@@ -17,6 +17,7 @@ from kttoolkit.methods._babysitting._frames import (
     undone_trainings,
 )
 from kttoolkit.methods._babysitting._log import Intervention, SessionLog, Training
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import shortened
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -28,6 +29,7 @@ _LABEL_SIZE = 8.5
 _LONGEST = 60
 
 
+@legible
 def plot_sessions(
     *logs: SessionLog, metric: str = "loss", ax: Axes | None = None
 ) -> Axes:

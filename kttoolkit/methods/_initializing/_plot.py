@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from kttoolkit.exceptions import ResultError
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
 from kttoolkit.plain import meant, one_of, shown
+from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._style import shortened
 
 _MAX_COLUMNS = 6
@@ -24,6 +25,7 @@ _LIMITS = 1e-4, 1e4
 _TAIL = 0.002
 
 
+@legible
 def plot_histograms(
     frame: pd.DataFrame,
     histograms: pd.DataFrame,
@@ -82,6 +84,7 @@ def plot_histograms(
     return axes
 
 
+@legible
 def plot_variance(
     frame: pd.DataFrame,
     *,
