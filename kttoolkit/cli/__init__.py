@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kttoolkit import datasets
-from kttoolkit.cli._tables import read_csv, read_table, table_preprocessor
+from kttoolkit.cli._csv import CsvForm, check_columns, read_csv
+from kttoolkit.cli._tables import read_table, table_preprocessor
 from kttoolkit.exceptions import KttoolkitError
 from kttoolkit.plain import visible, visible_lines
 from kttoolkit.results import TuneResult, read_result
@@ -90,6 +91,27 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+def _separator(text: str) -> str:
+    if text in {r"\t", r"\s+"}:
+        return "\t" if text == r"\t" else text
+    if len(text) == 1 and text.isascii() and text not in '"\r\n':
+        return text
+    raise argparse.ArgumentTypeError(
+        rf"one character, \t or \s+ is needed, but got {visible(text)!r}"
+    )
+
+
+def _encoding(text: str) -> str:
+    try:
+        "".encode(text)
+    except LookupError as error:
+        raise argparse.ArgumentTypeError(
+            "the name of an encoding such as utf-8 or cp949 is needed, but got "
+            f"{visible(text)!r}"
+        ) from error
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kttoolkit",
@@ -113,16 +135,30 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="predict a table by a tuned network")
     predict.set_defaults(run=_predict)
-    predict.add_argument("directory", metavar="DIR", help="the study folder")
+    predict.add_argument("directory", metavar="DIR",
+                         help="the study folder, or that of a saved model",
+                         )  # fmt: skip
     predict.add_argument("file", metavar="FILE", help="a CSV file of raw rows")
     predict.add_argument("--out", type=Path, metavar="FILE",
                          help="a CSV file; standard output if left out")  # fmt: skip
-    predict.add_argument("--header", action=argparse.BooleanOptionalAction,
-                         help="whether the first line names the columns")  # fmt: skip
+    _add_csv(predict, "as said to `tune`, else told by it")
 
     listing = commands.add_parser("datasets", help="list the embedded data sets")
     listing.set_defaults(run=_datasets)
     return parser
+
+
+def _add_csv(command: argparse.ArgumentParser, if_left_out: str) -> None:
+    """Let it be said how a CSV file is written."""
+    command.add_argument("--header", action=argparse.BooleanOptionalAction,
+                         help="whether the first line names the columns (if left out: "
+                         f"{if_left_out})")  # fmt: skip
+    command.add_argument("--sep", type=_separator, default=",", metavar="CHAR",
+                         help=r"what parts the columns of FILE, such as ';' or '\t' "
+                         "(default: '%(default)s')")  # fmt: skip
+    command.add_argument("--encoding", type=_encoding, default="utf-8", metavar="NAME",
+                         help="encoding of FILE, such as cp949 (default: %(default)s)",
+                         )  # fmt: skip
 
 
 def _add_tune(commands: Any) -> None:
@@ -156,8 +192,7 @@ def _add_tune(commands: Any) -> None:
                       help="trials at a time, -1 for one a core")  # fmt: skip
     tune.add_argument("--seed", type=int)
     tune.add_argument("--out", type=Path, metavar="DIR", help="the study folder")
-    tune.add_argument("--header", action=argparse.BooleanOptionalAction,
-                      help="whether the first line names the columns")  # fmt: skip
+    _add_csv(tune, "told by it: a line with a number is data")
     tune.add_argument("--resume", action="store_true", help="continue the study")
     tune.add_argument("--overwrite", action="store_true", help="start it again")
     tune.add_argument("--tracker", action="append", default=[], metavar="NAME",
@@ -166,10 +201,15 @@ def _add_tune(commands: Any) -> None:
 
 
 def _tune(options: argparse.Namespace, console: Console) -> None:
-    x, y = read_table(options.file, options.target, header=options.header)
+    x, y = read_table(
+        options.file, options.target, header=options.header, sep=options.sep,
+        encoding=options.encoding,
+    )  # fmt: skip
     out = options.out or Path("studies") / Path(options.file).stem
     from kttoolkit import builders, tune  # noqa: PLC0415
+    from kttoolkit.exporting import RowForm  # noqa: PLC0415
 
+    x.attrs[RowForm.HEADER] = options.header
     result = tune(
         builders.mlp(tune=options.tune),
         x,
@@ -222,15 +262,33 @@ def _report(options: argparse.Namespace, console: Console) -> None:
 
 def _predict(options: argparse.Namespace, console: Console) -> None:
     del console
-    frame = read_csv(options.file, header=options.header)
     from kttoolkit import load_model  # noqa: PLC0415
 
-    served = load_model(Path(options.directory) / MODEL_FOLDER)
+    folder = Path(options.directory)
+    inner = folder / MODEL_FOLDER
+    served = load_model(inner if inner.is_dir() else folder)
+    rows = served.rows
+    if rows.kinds is None and rows.feature_names:
+        _tell_of_guesses(options.file)
+    header = rows.header if options.header is None else options.header
+    form = CsvForm(header, options.sep, options.encoding)
+    frame = read_csv(options.file, form, rows.kinds)
+    check_columns(frame, rows.feature_names, options.file, form)
     table = pd.DataFrame({"prediction": served.predict(frame)})
     if served.rows.classes:
         names = [f"probability_{name}" for name in served.classes_]
         table[names] = served.predict_proba(frame)
     table.to_csv(options.out or sys.stdout, index=False)
+
+
+def _tell_of_guesses(file: str) -> None:
+    told = (
+        "note: the model was saved by an earlier kttoolkit and does not tell which "
+        f"columns are text; it is guessed from {file}. `kttoolkit tune` with --resume "
+        "saves it anew."
+    )
+    console = Console(stderr=True, highlight=False)
+    console.print(Text(visible_lines(told), style="dim"), soft_wrap=True)
 
 
 def _datasets(options: argparse.Namespace, console: Console) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from kttoolkit import datasets
+from kttoolkit.cli._csv import CsvForm, has_header, hint, load, read_csv
 from kttoolkit.exceptions import DataError
 
 _MISSING = "missing"
@@ -15,9 +16,14 @@ _UNKNOWN = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "
 
 
 def read_table(
-    file: str, target: str | None, *, header: bool | None = None
+    file: str,
+    target: str | None,
+    *,
+    header: bool | None = None,
+    sep: str = ",",
+    encoding: str = "utf-8",
 ) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
-    """Read a CSV file, or an embedded data set, and take the target out.
+    r"""Read a CSV file, or an embedded data set, and take the target out.
 
     Args:
         file: path of a CSV file, or a name of `kttoolkit.datasets.names()` that
@@ -25,13 +31,15 @@ def read_table(
         target: name or number of the column to predict; a data set has its own.
         header: whether the first line names the columns; None to tell by it: a
             line with a number in it is taken for data.
+        sep: what parts the columns: one character, or `\s+` for any blanks.
+        encoding: of the file.
 
     Returns:
         The table without the target, and the target.
 
     Raises:
-        DataError: if there is no such file or column, the rows are images, or a
-            data set is given a target.
+        DataError: if there is no such file or column, it is not written so, the rows
+            are images, or a data set is given a target.
     """
     if not Path(file).exists() and file in datasets.names():
         return _embedded(file, target)
@@ -40,24 +48,39 @@ def read_table(
             f"FILE must be a CSV file or one of {', '.join(_tables())}, but got "
             f"{file!r}."
         )
-    frame = read_csv(file, header=header)
-    if target is None:
+    form = CsvForm(header, sep, encoding)
+    frame = read_csv(file, form)
+    name = _target_name(frame, target)
+    if name is None:
+        raise DataError(f"{_no_target(frame, target)}.{hint(file, form)}")
+    if len(frame.columns) == 1:
         raise DataError(
-            f"--target must name the column to predict, one of {list(frame.columns)}."
+            f"{file} must have a column besides the target, but got {name!r} alone."
+            f"{hint(file, form)}"
         )
-    name = target
-    if name not in frame.columns and re.fullmatch("-?[0-9]{1,9}", target):
+    written = _as_written(file, list(frame.columns).index(name), form)
+    return frame.drop(columns=name), _names_kept(frame[name], written)
+
+
+def _target_name(frame: pd.DataFrame, target: str | None) -> str | None:
+    """Find the column that a name or a number stands for, if there is one."""
+    if target in frame.columns:
+        return target
+    if target and re.fullmatch("-?[0-9]{1,9}", target):
         number = int(target)
         if -len(frame.columns) <= number < len(frame.columns):
-            name = frame.columns[number]
-    if name not in frame.columns:
-        raise DataError(
-            f"--target must be a column of the table, but got {target!r}; columns are "
-            f"{list(frame.columns)}."
-        )
-    place = list(frame.columns).index(name)
-    written = _as_written(file, place, has_header=_has_header(file, said=header))
-    return frame.drop(columns=name), _names_kept(frame[name], written)
+            return str(frame.columns[number])
+    return None
+
+
+def _no_target(frame: pd.DataFrame, target: str | None) -> str:
+    names = list(frame.columns)
+    if target is None:
+        return f"--target must name the column to predict, one of {names}"
+    return (
+        f"--target must be a column of the table, but got {target!r}; columns are "
+        f"{names}"
+    )
 
 
 def _tables() -> list[str]:
@@ -122,44 +145,11 @@ def table_preprocessor(frame: pd.DataFrame) -> Any:
     )
 
 
-def read_csv(file: str, *, header: bool | None) -> pd.DataFrame:
-    """Read a CSV file.
-
-    Args:
-        file: its path.
-        header: whether the first line names the columns; None to tell by it.
-
-    Returns:
-        Numbers, and text as str; unknown cells as NaN.
-
-    Raises:
-        DataError: if it cannot be read as CSV.
-    """
-    try:
-        first = 0 if _has_header(file, said=header) else None
-        frame = pd.read_csv(file, header=first, na_values=["?"])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
-        raise DataError(f"{file} must be a CSV file in UTF-8, but got: {e}.") from e
-    frame.columns = [str(name).strip() for name in frame.columns]
-    # Truth values with gaps among them are text, as are all categories.
-    texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
-    for name in texts:
-        frame[name] = frame[name].map(str, na_action="ignore")
-    return frame
-
-
-def _has_header(file: str, *, said: bool | None) -> bool:
-    if said is not None:
-        return said
-    first = pd.read_csv(file, header=None, nrows=1, dtype=str)
-    return not pd.to_numeric(first.iloc[0], errors="coerce").notna().any()
-
-
-def _as_written(file: str, place: int, *, has_header: bool) -> "pd.Series[Any]":
+def _as_written(file: str, place: int, form: CsvForm) -> "pd.Series[Any]":
     """Read one column as text, its empty cells alone as unknown."""
-    first = 0 if has_header else None
-    table = pd.read_csv(
-        file, header=first, usecols=[place], dtype=str, keep_default_na=False,
+    first = 0 if has_header(file, form) else None
+    table = load(
+        file, form, header=first, usecols=[place], dtype=str, keep_default_na=False,
         na_values=_UNKNOWN,
     )  # fmt: skip
     return table.iloc[:, 0]

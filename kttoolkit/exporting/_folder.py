@@ -26,6 +26,7 @@ from kttoolkit.plain import (
     is_scalar,
     is_text,
     list_of,
+    maybe,
     names_to,
     one_of,
     shown,
@@ -67,6 +68,11 @@ _OF_ROWS: dict[str, Check] = {
     "categories": names_to(list_of(is_scalar)),
     "shapes": lambda value: names_to(_IS_SHAPE)(value) or list_of(_IS_SHAPE)(value),
     "is_preprocessed": lambda value: isinstance(value, bool),
+}
+# Of rows, too, but not in folders that were written before these were kept.
+_LATER_OF_ROWS: dict[str, Check] = {
+    "kinds": names_to(one_of("number", "boolean", "text")),
+    "header": maybe(lambda value: isinstance(value, bool)),
 }
 # What a network or a preprocessor unpacks to, in times its size; weights do not pack.
 _MOST_PACKED = 100
@@ -178,7 +184,7 @@ def read_info(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(_damaged(path, "it lists no files"))
     told = {k: v for k, v in info.items() if k not in {"format", "files"}}
     reason = fault(told, _RULES, len(_RULES)) or fault(
-        told["rows"], _OF_ROWS, len(_OF_ROWS)
+        told["rows"], _OF_ROWS | _LATER_OF_ROWS, len(_OF_ROWS)
     )
     if reason:
         raise ModelFolderError(_damaged(path, f"its description is damaged, {reason}"))

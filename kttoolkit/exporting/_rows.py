@@ -1,8 +1,8 @@
 """Raw rows brought into the form a model was trained on, without its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,14 @@ class RowForm:
         shapes: of one row, by name for a dict, by place for a list, and under ""
             for a single array.
         is_preprocessed: whether a preprocessor was given, which then sees raw rows.
+        kinds: column name to "number", "boolean" or "text", by which a file of raw rows
+            is read, where that is known; None of a model saved before it was kept.
+        header: whether the first line of a file names its columns, where that was
+            said.
     """
+
+    # Of a table's `attrs`: what was said of the first line of the file it came from.
+    HEADER: ClassVar[str] = "kttoolkit.header"
 
     task: str
     classes: tuple[Any, ...] = ()
@@ -35,6 +42,8 @@ class RowForm:
     categories: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] | tuple[tuple[int, ...], ...] = ()
     is_preprocessed: bool = False
+    kinds: Mapping[str, str] | None = None
+    header: bool | None = None
 
     @classmethod
     def of(cls, data: TrainingData, *, is_preprocessed: bool) -> "RowForm":
@@ -60,6 +69,8 @@ class RowForm:
             },
             _shapes(data.x),
             is_preprocessed,
+            _kinds(data),
+            data.x.attrs.get(cls.HEADER) if _is_table(data.x) else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -86,6 +97,8 @@ class RowForm:
             if isinstance(shapes, Mapping)
             else tuple(map(tuple, shapes)),
             state["is_preprocessed"],
+            state.get("kinds"),
+            state.get("header"),
         )
 
     @property
@@ -112,7 +125,8 @@ class RowForm:
 
         Raises:
             DataError: if columns or inputs are missing, categories or shapes are not
-                those trained on, or a value is not finite.
+                those trained on, the preprocessor refuses them, or a value is not
+                finite.
         """
         x = self._inputs(x)
         rows = as_training_data(
@@ -121,7 +135,16 @@ class RowForm:
         self._check_shapes(_shapes(rows.x))
         if preprocessor is None:
             return rows.x
-        inputs = transformed(preprocessor, rows.x)
+        try:
+            inputs = transformed(preprocessor, rows.x)
+        except DataError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                "x must be rows that the preprocessor of the model takes, but it "
+                f"refuses them: {' '.join(str(error).split())[:500]}. Compare the "
+                "types of columns (x.dtypes) with those trained on."
+            ) from error
         check_finite_inputs(inputs, what="The preprocessor's output")
         return inputs
 
@@ -159,6 +182,33 @@ class RowForm:
 
 def _is_table(x: Any) -> bool:
     return isinstance(x, pd.DataFrame)
+
+
+def _kinds(data: TrainingData) -> dict[str, str]:
+    """Tell what the cells of a file stand for, column by column, where it is sure."""
+    if not data.feature_names:
+        return {}
+    if _is_table(data.x):
+        found = {str(name): _kind(column) for name, column in data.x.items()}
+    else:
+        # Numbers and truth values are both numbers to the model.
+        found = {n: _kind_of_values(values) for n, values in data.categories.items()}
+    return {name: kind for name, kind in found.items() if kind}
+
+
+def _kind(column: "pd.Series[Any]") -> str:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _kind_of_values(column.dtype.categories)
+    if pd.api.types.is_bool_dtype(column):
+        return "boolean"
+    if pd.api.types.is_numeric_dtype(column):
+        return "number"
+    return _kind_of_values(column.dropna())
+
+
+def _kind_of_values(values: Iterable[Any]) -> str:
+    """Numbers and truth values among categories are left to be guessed."""
+    return "text" if all(isinstance(value, str) for value in values) else ""
 
 
 def _shapes(x: Any) -> Any:
