@@ -544,6 +544,19 @@ def test_counts_of_words_are_no_numbers_of_words():
     assert set(map(tuple, part.test.x)) <= {(1.0, 1.0), (0.0, 1.0)}
 
 
+@pytest.mark.parametrize(
+    ("y", "way_out"),
+    [
+        (np.arange(12), r"pass task='regression'\.$"),
+        (list("aabbccddeeff"), r"The largest that works is 2\.$"),
+    ],
+)
+def test_quantities_that_were_taken_for_classes_are_thought_of(y, way_out):
+    data = as_training_data(np.zeros((12, 2)), y, task="classification")
+    with pytest.raises(CrossValidationError, match=way_out):
+        as_folds(5, data, seed=0)
+
+
 @pytest.mark.parametrize("form", [pd.Series, list, np.array, pd.DataFrame])
 @pytest.mark.parametrize(
     "vectorizer",

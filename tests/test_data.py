@@ -4,6 +4,7 @@ import datetime as dt
 import string
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -550,6 +551,44 @@ def test_like_codes_categories_as_trained():
     twice = pd.DataFrame([[1, "u", "u"]], columns=["n", "c", "c"])
     with pytest.raises(DataError, match="different names"):
         as_training_data(twice, like=trained)
+
+
+TEXTS = ["good film", "bad film", "so good"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        list,
+        np.array,
+        lambda texts: np.array(texts, object),
+        lambda texts: np.array(texts).astype("S"),
+        pd.Series,
+        lambda texts: pd.Series(texts, dtype="string"),
+    ],
+    ids=["list", "array", "object", "bytes", "series", "string"],
+)
+def test_texts_become_what_keras_takes(form):
+    """For a model that begins with `TextVectorization`."""
+    data = as_training_data(form(TEXTS), [0, 1, 0])
+    assert data.x.dtype == object
+    assert data.x.tolist() == TEXTS
+    assert all(type(text) is str for text in data.x)
+
+
+def test_a_list_of_images_is_told_from_several_inputs():
+    images = list(np.zeros((5, 8, 8)))
+    with pytest.raises(DataError, match=r"x: 8, y: 5\. A list .*: use np\.stack"):
+        as_training_data(images, [0, 1, 0, 1, 0])
+    sizes = [np.zeros((8 + k, 8)) for k in range(20)]
+    with pytest.raises(DataError, match=r"7: 15, \.\.\. of 20\. A list counts"):
+        as_training_data(sizes, [0, 1] * 10)
+
+
+@pytest.mark.parametrize("path", ["photos", Path("table.csv")])
+def test_a_path_is_to_be_read_first(path):
+    with pytest.raises(DataError, match=r"Read it first: .*images_from_directory"):
+        as_training_data(path, [0, 1])
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -677,6 +677,19 @@ def test_an_opened_result_trains_as_the_search_did(tune, blobs, name):
             kttoolkit.load_result(result.directory, build=build_binary, x=x, y=y)
 
 
+def test_an_opened_result_takes_no_other_build_function(tune, blobs):
+    """It would make other models, and say nothing of it."""
+
+    def other(hp):
+        hp.Int("width", 1, 4)
+        return build_binary(kttoolkit.HyperParameters())
+
+    result, (x, y) = tune(max_trials=1), blobs
+    for rows in ({}, {"x": x, "y": y}):
+        with pytest.raises(ResultError, match=r"asks for \['width'\], .*'units'"):
+            kttoolkit.load_result(result.directory, build=other, **rows)
+
+
 def test_an_opened_result_takes_no_other_rows(tune, blobs):
     result, (x, y) = tune(max_trials=1), blobs
     for rows in (slice(30), slice(None, None, -1)):

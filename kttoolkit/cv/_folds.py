@@ -236,6 +236,8 @@ def _check_class_sizes(splitter: Any, data: TrainingData) -> None:
         if smallest > 1
         else "No number of folds works: add rows of that class, or drop it."
     )
+    if all(isinstance(one, numbers.Number) for one in data.classes):
+        way_out += " If y is a quantity and no class, pass task='regression'."
     raise CrossValidationError(
         "n_splits <= members of the smallest class must hold for stratified folds, "
         f"but got {n_splits=} and class {shown(name)} has {smallest}. {way_out}"

@@ -195,7 +195,7 @@ def as_training_data(
     n_samples = n_rows(x)
     if n_samples == 0:
         raise DataError("x must hold at least one row, but got n_samples=0.")
-    _check_lengths(n_samples, y=y if getattr(y, "ndim", 0) else None)
+    _check_lengths(n_samples, x, y=y if getattr(y, "ndim", 0) else None)
     y, kind, labels, classes = (
         as_targets(y, task)
         if like is None
@@ -203,7 +203,7 @@ def as_training_data(
     )
     sample_weight = _as_weights(sample_weight, y)
     groups = _as_groups(groups)
-    _check_lengths(n_samples, y=y, sample_weight=sample_weight, groups=groups)
+    _check_lengths(n_samples, x, y=y, sample_weight=sample_weight, groups=groups)
     return TrainingData(
         x=x,
         y=y,
@@ -251,12 +251,14 @@ def by_class_number(
     return {**given, "class_weight": {numbers[k]: v for k, v in weights.items()}}
 
 
-def _check_lengths(n_samples: int, **parts: Any) -> None:
+def _check_lengths(n_samples: int, x: Any = None, **parts: Any) -> None:
     for name, part in _named_arrays(parts):
         if n_rows(part) != n_samples:
+            is_list = isinstance(x, list) and len(x) == n_rows(part)
             raise DataError(
                 f"x and {name} must have the same number of rows, but got "
                 f"x: {n_samples}, {name}: {n_rows(part)}."
+                + (" A list counts as several inputs: use np.stack(x)." * is_list)
             )
 
 

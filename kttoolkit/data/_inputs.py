@@ -1,5 +1,6 @@
 """Checks and conversions of x: arrays, tables, and dicts or lists of them."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -107,7 +108,8 @@ def as_inputs(x: Any, *, preprocessed_later: bool) -> Any:
     if isinstance(x, list | tuple) and x and all(getattr(p, "ndim", 0) for p in x):
         return [_as_input(part, f"x[{index}]") for index, part in enumerate(x)]
     if isinstance(x, pd.Series):
-        x = x.to_frame()
+        is_text = not preprocessed_later and _is_text(x.to_numpy())
+        x = x.to_numpy() if is_text else x.to_frame()
     if not preprocessed_later:
         return _as_input(x, "x")
     if isinstance(x, pd.DataFrame):
@@ -222,7 +224,7 @@ def _as_input(part: Any, what: str) -> np.ndarray:
     if array.ndim == 0 or 0 in array.shape[1:]:
         raise DataError(
             f"{what} must be rows of at least one column, but got shape {array.shape} "
-            f"of type {type(part).__name__}."
+            f"of type {type(part).__name__}.{_if_a_path(part)}"
         )
     kind = array.dtype.kind
     if kind in "iu":
@@ -230,9 +232,22 @@ def _as_input(part: Any, what: str) -> np.ndarray:
     if kind in "fb":
         check_finite_inputs(array, what=what)
         return as_float32(array, what)
-    if not len(array) or (array.ndim == 1 and _is_text(array)):
+    if not len(array):
         return array
+    if array.ndim == 1 and _is_text(array):
+        # Keras takes no other arrays of text than those of Python's strings.
+        texts = (one.decode() if isinstance(one, bytes) else str(one) for one in array)
+        return np.array(list(texts), dtype=object)
     raise _refusal(array, what)
+
+
+def _if_a_path(part: Any) -> str:
+    if not isinstance(part, str | os.PathLike):
+        return ""
+    return (
+        " Read it first: tables by pandas.read_csv, a directory of images by "
+        "kttoolkit.datasets.images_from_directory."
+    )
 
 
 def _is_text(array: np.ndarray) -> bool:
@@ -287,8 +302,13 @@ def n_rows(values: Any) -> int:
 
 def _common_length(lengths: dict[str, int]) -> int:
     if len(set(lengths.values())) > 1:
-        shown = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+        shown = ", ".join(f"{name}: {n}" for name, n in list(lengths.items())[:8])
+        hint = (
+            f", ... of {len(lengths)}. A list counts as several inputs: bring images "
+            "to one size, and make one array of them by np.stack"
+        )
         raise DataError(
-            f"All inputs and outputs must have as many rows, but got {shown}."
+            "All inputs and outputs must have as many rows, but got "
+            f"{shown}{hint if len(lengths) > 8 else ''}."
         )
     return next(iter(lengths.values()), 0)
