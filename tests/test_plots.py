@@ -16,7 +16,7 @@ from kttoolkit import plots, space
 from kttoolkit.exceptions import ResultError
 from kttoolkit.importance import importance
 from kttoolkit.plots import _fonts
-from kttoolkit.plots._style import wrapped
+from kttoolkit.plots._words import wrapped
 from kttoolkit.report._svg import as_svg
 
 mpl.use("Agg")

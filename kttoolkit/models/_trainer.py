@@ -309,8 +309,9 @@ class StudyTrainer:
         if x is None:
             if self.data is None:
                 raise ResultError(
-                    "Rows are needed to train on, but this result was opened without "
-                    "them. Pass x and y."
+                    "Rows are needed to train on, but this result has none: it was "
+                    "opened without them, or its search took a dataset. Pass x and y, "
+                    "or the dataset to fit_best, whose model can be saved."
                 )
             return self.data
         task = None if self.data is None else self.data.task

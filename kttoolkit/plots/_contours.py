@@ -15,15 +15,9 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import axes_for, varied_ranges
-from kttoolkit.plots._style import (
-    ORANGE,
-    completed,
-    drawable,
-    place_of,
-    set_scale,
-    shortened,
-)
+from kttoolkit.plots._style import ORANGE, completed, drawable, place_of, set_scale
 from kttoolkit.plots._style import score_label as label_of
+from kttoolkit.plots._words import shortened
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
 

@@ -8,14 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from kttoolkit.exceptions import ObjectiveError, ResultError
 from kttoolkit.plain import shown
 from kttoolkit.plots._fonts import legible
-from kttoolkit.plots._style import (
-    CYCLE,
-    axes_or_new,
-    best_first,
-    drawable,
-    readable,
-    shortened,
-)
+from kttoolkit.plots._style import CYCLE, axes_or_new, best_first, drawable
+from kttoolkit.plots._words import readable, shortened
 from kttoolkit.results import TuneResult, worst_of_interest
 from kttoolkit.scoring import direction_of
 

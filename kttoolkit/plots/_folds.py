@@ -14,8 +14,8 @@ from kttoolkit.plots._style import (
     drawable,
     legend_above,
     score_label,
-    shortened,
 )
+from kttoolkit.plots._words import shortened
 from kttoolkit.results import TuneResult
 
 

@@ -15,9 +15,8 @@ from kttoolkit.plots._style import (
     best_first,
     drawable,
     legend_above,
-    readable,
-    shortened,
 )
+from kttoolkit.plots._words import readable, shortened
 from kttoolkit.results import TrialRecord, TuneResult
 
 _SPREADS = 2.0

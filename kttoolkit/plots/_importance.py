@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from kttoolkit.importance import Importance, Method, importance
 from kttoolkit.plain import counted
 from kttoolkit.plots._fonts import legible
-from kttoolkit.plots._style import BLUE, GREY, axes_or_new, shortened
+from kttoolkit.plots._style import BLUE, GREY, axes_or_new
+from kttoolkit.plots._words import shortened
 from kttoolkit.results import TuneResult
 
 _NOTE_WIDTH = 64

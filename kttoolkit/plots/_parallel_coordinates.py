@@ -17,16 +17,13 @@ from kttoolkit.plots._style import (
     GREY,
     axes_or_new,
     beyond,
-    breadth,
     completed,
     evenly,
     place_of,
     score_label,
-    shortened,
-    told_apart,
     within,
-    wrapped,
 )
+from kttoolkit.plots._words import breadth, shortened, told_apart, wrapped
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
 

@@ -6,15 +6,8 @@ from matplotlib.axes import Axes
 
 from kttoolkit.exceptions import ResultError
 from kttoolkit.plots._fonts import legible
-from kttoolkit.plots._style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    axes_or_new,
-    breadth,
-    shortened,
-    told_apart,
-)
+from kttoolkit.plots._style import BLUE, GREY, ORANGE, axes_or_new
+from kttoolkit.plots._words import breadth, shortened, told_apart
 from kttoolkit.results import TuneResult
 
 _BINS = 10

@@ -10,15 +10,8 @@ from kttoolkit.exceptions import ResultError
 from kttoolkit.plain import is_count
 from kttoolkit.plots._fonts import legible
 from kttoolkit.plots._slice import axes_for, varied_ranges
-from kttoolkit.plots._style import (
-    BLUE,
-    ORANGE,
-    completed,
-    evenly,
-    place_of,
-    set_scale,
-    shortened,
-)
+from kttoolkit.plots._style import BLUE, ORANGE, completed, evenly, place_of, set_scale
+from kttoolkit.plots._words import shortened
 from kttoolkit.results import TuneResult
 
 _ROUND = "tuner/round"

@@ -18,12 +18,11 @@ from kttoolkit.plots._style import (
     completed,
     drawable,
     place_of,
-    readable,
     set_scale,
-    shortened,
     within,
     worse_marker,
 )
+from kttoolkit.plots._words import readable, shortened
 from kttoolkit.ranges import Range
 from kttoolkit.results import TuneResult
 

@@ -18,7 +18,7 @@ from kttoolkit.methods._babysitting._frames import (
 )
 from kttoolkit.methods._babysitting._log import Intervention, SessionLog, Training
 from kttoolkit.plots._fonts import legible
-from kttoolkit.plots._style import shortened
+from kttoolkit.plots._words import shortened
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -13,7 +13,7 @@ from kttoolkit.exceptions import ResultError
 from kttoolkit.methods._initializing._frames import FACTOR, overview_frame
 from kttoolkit.plain import meant, one_of, shown
 from kttoolkit.plots._fonts import legible
-from kttoolkit.plots._style import shortened
+from kttoolkit.plots._words import shortened
 
 _MAX_COLUMNS = 6
 # Okabe and Ito's, which colour-blind people can tell apart.
