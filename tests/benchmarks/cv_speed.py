@@ -384,7 +384,9 @@ def main() -> None:
     parser.add_argument(
         "--problem", nargs="+", default=list(PROBLEMS), choices=PROBLEMS
     )
-    parser.add_argument("--contender", nargs="+", default=list(CONTENDERS))
+    parser.add_argument(
+        "--contender", nargs="+", default=list(CONTENDERS), choices=CONTENDERS
+    )
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--one", help=argparse.SUPPRESS)
