@@ -332,6 +332,35 @@ def test_one_hot_keeps_its_form_and_has_labels(form, dtype):
     assert data.decode(data.y).tolist() == [0, 2, 1, 2]
 
 
+def test_columns_of_a_one_hot_table_name_the_classes():
+    labels = pd.Series(["no", "yes", "maybe", "yes"])
+    y = pd.get_dummies(labels)
+    data = coded(y)
+    assert (data.task, data.classes) == ("multiclass", ("maybe", "no", "yes"))
+    assert data.decode(data.y).tolist() == labels.tolist()
+    assert coded(pd.get_dummies(pd.Series([7, 3, 5]))).classes == (3, 5, 7)
+    for names in (["a", "a", "b"], [0.5, 1.5, 2.5], [("a", 1), ("a", 2), ("b", 1)]):
+        assert coded(y.set_axis(names, axis=1)).classes == (0, 1, 2)
+
+
+def test_one_hot_columns_of_other_rows_are_found_by_name():
+    """Other rows may lack a class, or have their columns in another order."""
+    trained = coded(pd.get_dummies(pd.Series(["no", "yes", "maybe"])))
+    more = pd.get_dummies(pd.Series(["yes", "no", "yes"]))[["yes", "no"]]
+    data = as_training_data(np.ones((3, 1)), more, like=trained)
+    assert data.y.tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 1]]
+    assert data.labels.tolist() == [2, 1, 2]
+    other = more.rename(columns={"no": "never"})
+    with pytest.raises(DataError, match=r"\['maybe', 'no', 'yes'\], but got 'never'"):
+        as_training_data(np.ones((3, 1)), other, like=trained)
+    numbered = coded(np.eye(3))
+    same = as_training_data(np.ones((3, 1)), pd.DataFrame(np.eye(3)), like=numbered)
+    by_place = as_training_data(
+        np.ones((3, 1)), pd.DataFrame(np.eye(3), columns=[*"cba"]), like=numbered
+    )
+    assert same.y.tolist() == by_place.y.tolist() == np.eye(3).tolist()
+
+
 def test_intervals_of_pandas_cut_are_classes():
     y = pd.Series(pd.cut([1, 2, 3, 4], 2))
     data = coded(y)

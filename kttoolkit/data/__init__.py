@@ -151,8 +151,8 @@ def as_training_data(
             and categorical columns), a dict or list of arrays, or a
             `tf.data.Dataset`/generator (kept as it is).
         y: vector of shape (n_samples,), one-hot of shape (n_samples,
-            n_classes), strings or categories (encoded to 0 ... n_classes - 1),
-            or a dict of arrays.
+            n_classes), whose columns name the classes in a DataFrame, strings or
+            categories (encoded to 0 ... n_classes - 1), or a dict of arrays.
         task: "classification", "regression", or None to tell from y.
         sample_weight: array of shape (n_samples,), for all outputs of y alike, or a
             dict or list of such arrays, one for each output.

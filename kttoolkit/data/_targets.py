@@ -30,8 +30,7 @@ def as_targets(y: Any, task: str | None) -> Targets:
         return outputs, "other", None, ()
     if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
         y = y.iloc[:, 0]
-    categories = getattr(getattr(y, "dtype", None), "categories", ())
-    return _classify(as_known_array(y), task, tuple(categories))
+    return _classify(as_known_array(y), task, _declared(y))
 
 
 def as_targets_like(
@@ -45,8 +44,10 @@ def as_targets_like(
         if isinstance(coded, np.ndarray) and isinstance(known, np.ndarray):
             coded = coded.astype(known.dtype, copy=False)
         return coded, task, None, ()
-    array = as_known_array(y)
     one_hot = known.ndim == 2 and known.shape[1] > 1
+    if one_hot and isinstance(y, pd.DataFrame):
+        y = _in_order_of(classes, y)
+    array = as_known_array(y)
     if one_hot and array.shape[1:] == known.shape[1:]:
         coded = as_float32(array, "y")
         return coded, task, coded.argmax(axis=1), classes
@@ -92,7 +93,7 @@ def as_known_array(y: Any, what: str = "y") -> np.ndarray:
 
 def _classify(y: np.ndarray, task: str | None, declared: tuple[Any, ...]) -> Targets:
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1):
-        return _classify_matrix(y, task)
+        return _classify_matrix(y, task, declared)
     flat = y.reshape(-1)
     is_text = y.dtype.kind not in "iuf"
     if task == "regression" or (
@@ -117,7 +118,9 @@ def _classify(y: np.ndarray, task: str | None, declared: tuple[Any, ...]) -> Tar
     return numbers.reshape(y.shape), kind, numbers, names
 
 
-def _classify_matrix(y: np.ndarray, task: str | None) -> Targets:
+def _classify_matrix(
+    y: np.ndarray, task: str | None, names: tuple[Any, ...]
+) -> Targets:
     if y.dtype.kind not in "biufO":
         raise DataError(
             "y of several columns must be numbers, but got text (dtype "
@@ -138,7 +141,39 @@ def _classify_matrix(y: np.ndarray, task: str | None) -> Targets:
             "y must hold at least two classes, but every one-hot row marks column "
             f"{int(labels[0])}."
         )
-    return numbers, "multiclass", labels, tuple(range(y.shape[1]))
+    return numbers, "multiclass", labels, names or tuple(range(y.shape[1]))
+
+
+def _declared(y: Any) -> tuple[Any, ...]:
+    """Return the classes that y itself names, if it does."""
+    if isinstance(y, pd.DataFrame):
+        return _column_names(y)
+    return tuple(getattr(getattr(y, "dtype", None), "categories", ()))
+
+
+def _column_names(y: pd.DataFrame) -> tuple[Any, ...]:
+    """Return what the columns of a one-hot table are called, if that can name classes.
+
+    As `pandas.get_dummies` makes them, from labels that are text or whole numbers.
+    """
+    names = tuple(y.columns.tolist())
+    can_name = len(set(names)) == len(names) and {*map(type, names)} in ({str}, {int})
+    return names if can_name else ()
+
+
+def _in_order_of(classes: tuple[Any, ...], y: pd.DataFrame) -> pd.DataFrame:
+    """Bring one-hot columns into the order trained on; a class may have no row."""
+    names = _column_names(y)
+    were_numbered = classes == tuple(range(len(classes)))
+    if not names or (were_numbered and isinstance(names[0], str)):
+        return y
+    unknown = [name for name in names if name not in classes]
+    if unknown:
+        raise DataError(
+            f"y must have the columns that were trained on, {list(classes)[:10]}, but "
+            f"got {shown(unknown[0])}."
+        )
+    return y.reindex(columns=list(classes), fill_value=0)
 
 
 def _as_probabilities(y: np.ndarray) -> Targets:
