@@ -795,6 +795,22 @@ HOLDERS = {
 }
 
 
+def test_a_deep_network_takes_no_more_of_the_stack_than_another():
+    def deep():
+        x = inputs = keras.Input((6,))
+        for _ in range(45):
+            x = L.Dense(3, activation="tanh")(x)
+        model = keras.Model(inputs, L.Dense(1)(x))
+        model.compile("adam", "mse")
+        return model
+
+    assert_same(deep, arguments(epochs=2))
+    inner: list = []
+    for _ in range(20_000):
+        inner = [inner]
+    assert describe(inner) == describe(inner)
+
+
 @pytest.mark.parametrize("name", HOLDERS)
 def test_what_holds_another_value_is_told_apart(name):
     assert describe(HOLDERS[name](0)) != describe(HOLDERS[name](1))

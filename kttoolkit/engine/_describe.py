@@ -15,8 +15,9 @@ import sys
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import keras
@@ -83,6 +84,7 @@ _TESTS: dict[str, Callable[[Any], bool]] = {
     ),
 }
 _WAYS: dict[type, str] = {}
+_Child = tuple[str, Any]  # where it is, and what
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,7 @@ def describe(*values: Any) -> Description:
         (False, True)
     """
     walker = _Walker()
-    for value in values:
-        walker.walk("", value)
+    walker.walk(*values)
     form, numbers = tuple(walker.found), tuple(walker.numbers)
     if walker.is_rigid:
         return Description((*form, numbers), is_rigid=True)
@@ -132,7 +133,10 @@ def describe(*values: Any) -> Description:
 
 
 class _Walker:
-    """Goes through an object graph once, in the order of its attributes."""
+    """Goes through an object graph once, in the order of its attributes.
+
+    What a value holds is generated, for a deep network would take up Python's stack.
+    """
 
     def __init__(self) -> None:
         self.found: list[Any] = []
@@ -146,18 +150,30 @@ class _Walker:
         # Keeps temporary objects, whose addresses would be used again.
         self._kept: list[Any] = []
 
-    def walk(self, place: str, value: Any) -> None:
-        """Describe one value, and what it holds."""
+    def walk(self, *values: Any) -> None:
+        """Describe values, and all that they hold."""
+        inside = [iter([("", value) for value in values])]
+        while inside:
+            for place, child in inside[-1]:
+                held = self._describe(place, child)
+                if held is not None:
+                    inside.append(iter(held))
+                    break
+            else:
+                inside.pop()
+
+    def _describe(self, place: str, value: Any) -> Iterable[_Child] | None:
+        """Describe one value, and return what is inside of it."""
         kind = type(value)
         if kind in _HASHED:
             self.found.append((place, kind, value))
-            return
+            return None
         way = _WAYS.get(kind) or _way_of(value)
         if way == "plain":
             # 1, 1.0 and True are equal, and not the same.
             self.found.append((place, kind, _comparable(value)))
             if getattr(value, "__dict__", None) and not isinstance(value, enum.Enum):
-                self._beside(value)
+                return self._beside(value)
         elif way == "fixed":
             self.found.append((place, _Same(value)))
         elif id(value) in self._seen:
@@ -166,47 +182,50 @@ class _Walker:
             self._seen[id(value)] = len(self._seen)
             self._kept.append(value)
             self.found.append((place, kind))
-            self._class(kind)
-            getattr(self, f"_{way}")(value)
+            held: Iterable[_Child] = getattr(self, f"_{way}")(value)
+            return held if kind in self._kinds else chain(self._class(kind), held)
+        return None
 
-    def _by_type(self, value: Any) -> None:
+    def _by_type(self, value: Any) -> Iterable[_Child]:
         """Its type says all that a graph depends on."""
+        return ()
 
-    def _same(self, value: Any) -> None:
+    def _same(self, value: Any) -> Iterable[_Child]:
         self.found.append(_Same(value))
+        return ()
 
-    def _array(self, value: Any) -> None:
+    def _array(self, value: Any) -> Iterable[_Child]:
         self.found.append(_content(value))
-        if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
-            self._attributes(value)
+        is_own = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+        return self._attributes(value) if is_own else ()
 
-    def _mapping(self, value: Any) -> None:
-        self._children(value.items())
-        self.walk("factory", getattr(value, "default_factory", None))
-        self._beside(value)
+    def _mapping(self, value: Any) -> Iterator[_Child]:
+        yield from self._children(value.items())
+        yield "factory", getattr(value, "default_factory", None)
+        yield from self._beside(value)
 
-    def _sequence(self, value: Any) -> None:
-        self._children(enumerate(value))
-        self._beside(value)
+    def _sequence(self, value: Any) -> Iterator[_Child]:
+        yield from self._children(enumerate(value))
+        yield from self._beside(value)
 
-    def _beside(self, value: Any) -> None:
+    def _beside(self, value: Any) -> Iterable[_Child]:
         """Describe what a container has of its own beside what it contains."""
-        if not _is_library(type(value).__module__):
-            self._attributes(value)
+        is_own = not _is_library(type(value).__module__)
+        return self._attributes(value) if is_own else ()
 
-    def _method(self, value: Any) -> None:
-        self._children([("self", value.__self__), ("func", value.__func__)])
+    def _method(self, value: Any) -> Iterator[_Child]:
+        return self._children([("self", value.__self__), ("func", value.__func__)])
 
-    def _static(self, value: Any) -> None:
-        self.walk("func", value.__func__)
+    def _static(self, value: Any) -> Iterable[_Child]:
+        return [("func", value.__func__)]
 
-    def _property(self, value: Any) -> None:
-        self._children(enumerate([value.fget, value.fset]))
+    def _property(self, value: Any) -> Iterator[_Child]:
+        return self._children(enumerate([value.fget, value.fset]))
 
-    def _partial(self, value: Any) -> None:
-        self._children(enumerate([value.func, value.args, value.keywords]))
+    def _partial(self, value: Any) -> Iterator[_Child]:
+        return self._children(enumerate([value.func, value.args, value.keywords]))
 
-    def _attributes(self, value: Any) -> None:
+    def _attributes(self, value: Any) -> Iterator[_Child]:
         kind: Any = type(value)
         if _hides_state(kind):
             self.found.append(_Same(value))
@@ -216,27 +235,29 @@ class _Walker:
         for name, child in _state(value):
             number = number_in(value, name, child)
             if number is None:
-                self.walk(name, child)
-                continue
-            self.found.append((name, type(child), kind_of(number)))
-            self.numbers.append(number)
-            self.slots.append((value, name))
+                yield name, child
+            else:
+                self.found.append((name, type(child), kind_of(number)))
+                self.numbers.append(number)
+                self.slots.append((value, name))
         self.found.append("end")
 
-    def _children(self, items: Any) -> None:
+    def _children(self, items: Iterable[tuple[Any, Any]]) -> Iterator[_Child]:
         for name, child in items:
-            self.walk(str(name) if isinstance(name, str | int) else "key", child)
+            yield str(name) if isinstance(name, str | int) else "key", child
             if not isinstance(name, str | int):
-                self.walk("name", name)
+                yield "name", name
         self.found.append("end")
 
-    def _variable(self, value: keras.Variable) -> None:
+    def _variable(self, value: keras.Variable) -> Iterable[_Child]:
         self.found.append((tuple(value.shape), value.dtype, value.trainable))
-        self.walk("regularizer", getattr(value, "regularizer", None))
-        self.walk("constraint", value.constraint)
-        self.walk("overwrite", getattr(value, "overwrite_with_gradient", None))
+        return [
+            ("regularizer", getattr(value, "regularizer", None)),
+            ("constraint", value.constraint),
+            ("overwrite", getattr(value, "overwrite_with_gradient", None)),
+        ]
 
-    def _class(self, kind: type) -> None:
+    def _class(self, kind: type) -> Iterator[_Child]:
         """Describe what a user's class holds: methods, and what they have to read."""
         if kind in self._kinds:
             return
@@ -245,36 +266,35 @@ class _Walker:
             if parent not in self._classes and not _is_library(parent.__module__):
                 self._classes.add(parent)
                 self.is_rigid = True
-                self._children(_own(vars(parent)))
+                yield from self._children(_own(vars(parent)))
 
-    def _function(self, value: types.FunctionType) -> None:
+    def _function(self, value: types.FunctionType) -> Iterator[_Child]:
+        is_own = not _is_library(value.__module__)
         self.found.append(value.__code__)
-        if value.__code__.co_name in _WRAPPERS and _is_library(value.__module__):
+        if value.__code__.co_name in _WRAPPERS and not is_own:
             return
-        if not _is_library(value.__module__):
+        if is_own:
             self.is_rigid = True
-            self._read(value.__globals__, _names(value.__code__))
-        self.walk("defaults", value.__defaults__)
-        self.walk("keyword defaults", value.__kwdefaults__)
+            yield from self._read(value.__globals__, _names(value.__code__))
+        yield "defaults", value.__defaults__
+        yield "keyword defaults", value.__kwdefaults__
         for cell in value.__closure__ or ():
-            self.walk("cell", _contents(cell))
-        if not _is_library(value.__module__):
-            self._children(vars(value).items())
+            yield "cell", _contents(cell)
+        if is_own:
+            yield from self._children(vars(value).items())
 
-    def _read(self, holder: Mapping[str, Any], names: set[str]) -> None:
+    def _read(self, holder: Mapping[str, Any], names: set[str]) -> Iterator[_Child]:
         """Describe what a function reads from its module, and `Config.rate` from it."""
         for name in sorted(names & holder.keys()):
             value = holder[name]
-            self.walk(name, value)
+            yield name, value
             if isinstance(value, type):
-                self._class(value)
-            elif isinstance(value, types.ModuleType) and not _is_library(
-                value.__name__
-            ):
+                yield from self._class(value)
+            elif isinstance(value, types.ModuleType):
                 key = (value.__name__, *sorted(names))
-                if key not in self._modules:
+                if not (_is_library(value.__name__) or key in self._modules):
                     self._modules.add(key)
-                    self._read(vars(value), names)
+                    yield from self._read(vars(value), names)
 
 
 def _way_of(value: Any) -> str:
@@ -367,8 +387,7 @@ def _content(value: Any) -> Any:
     is_symbol = not isinstance(value, np.ndarray) and not hasattr(value, "numpy")
     if is_symbol or value.dtype in {tf.resource, tf.variant}:
         return _Same(value)
-    array = np.asarray(value)
-    if array.dtype == object:
+    if (array := np.asarray(value)).dtype == object:
         return _Same(value)
     content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()
     return (array.shape, str(array.dtype), content)
