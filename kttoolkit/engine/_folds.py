@@ -28,6 +28,7 @@ from kttoolkit.engine._returned import curves_of
 from kttoolkit.engine._weights import (
     BUILD_CONFIG_FILE,
     best_file,
+    file_to_continue,
     last_file,
     restore,
     save,
@@ -205,7 +206,9 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
     _check_apart(model)
     if plan.continue_from is not None:
         with factory.scope():
-            checkpoint = last_file(plan.continue_from, training.split)
+            checkpoint = file_to_continue(
+                plan.continue_from, training.split, has_folds=training.cut is not None
+            )
             restore(model, checkpoint, _first(x), optimizer=True)
         keras.utils.set_random_seed(training.seed)
     recorder = EpochRecorder(plan.objective)
@@ -242,7 +245,7 @@ def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> Fol
     """
     plan = assignment.plan
     training, model = run.training, run.model
-    history = curves_of(result, run.recorder, plan.objective)
+    history = curves_of(result, run.recorder, plan)
     if plan.directory is not None and model.built:
         _keep(model, run.recorder, plan, training.split)
     fit = FoldFit(
@@ -258,7 +261,8 @@ def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> Fol
         n_parameters=trainable_size(model),
     )
     check_finite(fit)
-    best_index(history[plan.objective.name], plan.objective.direction)
+    if plan.objective.name in history:
+        best_index(history[plan.objective.name], plan.objective.direction)
     assignment.observer.fold_ended(fit)
     return fit
 

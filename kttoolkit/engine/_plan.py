@@ -28,6 +28,8 @@ class FitPlan:
         continue_from: the directory of a trial whose trainings go on here.
         keep_last: whether to keep weights and optimizer state of the last epoch.
         timeout: seconds after which the trial fails, at the end of an epoch; or None.
+        scored_later: whether the objective may be missing, for a tuner's own
+            `run_trial` is to make it of what the trainings report.
     """
 
     objective: ObjectiveLike
@@ -43,6 +45,7 @@ class FitPlan:
     continue_from: str | None = None
     keep_last: bool = False
     timeout: float | None = None
+    scored_later: bool = False
 
     @property
     def initial_epoch(self) -> int:

@@ -40,6 +40,8 @@ from kttoolkit.tuners._arguments import check_parts, known_only
 from kttoolkit.tuners._budget import Budget
 from kttoolkit.tuners._call import (
     Call,
+    as_returned,
+    knows_already,
     plan_of,
     told_by_results,
     told_by_score,
@@ -131,9 +133,11 @@ class FoldTuner(ModelTuner):
                 f"epoch_selection must be one of {EPOCH_SELECTIONS}, but got "
                 f"{shown(epoch_selection)}."
             )
-        self.cv = cv
+        # A subclass of its own may have given these names to something else.
+        self.cv = getattr(self, "cv", cv)
+        self.preprocessor = getattr(self, "preprocessor", preprocessor)
+        self._cv_given, self._preprocessor_given = cv, preprocessor
         self.engine: str = own["engine"]
-        self.preprocessor = preprocessor
         self.epoch_selection: EpochSelection = own["epoch_selection"]
         self.trackers = Trackers(as_trackers(trackers))
         self.timeout: float | None = own["timeout"]
@@ -172,12 +176,12 @@ class FoldTuner(ModelTuner):
             self.budget.begin(self.project_dir)
             self._retention.begin(self.project_dir)
             try:
-                self._search(fit_args, fit_kwargs)
+                self._run_all(fit_args, fit_kwargs)
                 self._retention.finish()
             except SearchStopped:
                 self.on_search_end()
 
-    def _search(self, fit_args: tuple[Any, ...], fit_kwargs: dict[str, Any]) -> None:
+    def _run_all(self, fit_args: tuple[Any, ...], fit_kwargs: dict[str, Any]) -> None:
         if self.parallel is None:
             super().search(*fit_args, **fit_kwargs)
             return
@@ -233,11 +237,12 @@ class FoldTuner(ModelTuner):
             objective=self.oracle.objective,
             seed=self.search_seed,
             executions=self.executions_per_trial,
-            preprocessor=self.preprocessor,
+            preprocessor=self._preprocessor_given,
             fit_args=args,
             fit_kwargs=kwargs,
             callbacks=tuple(callbacks),
             timeout=self.trial_timeout,
+            scored_later=not _keeps_run_trial(type(self)),
         )
         return Call(self._factory(), data, folds, plan)
 
@@ -246,7 +251,7 @@ class FoldTuner(ModelTuner):
             plan,
             trial.trial_id,
             trial.hyperparameters.values,
-            attempt=self._attempt(trial),
+            attempt=self._attempt_of(trial),
             folder_of=self.get_trial_dir,
         )
 
@@ -254,30 +259,34 @@ class FoldTuner(ModelTuner):
         """Keep what came of an evaluation."""
         trial.hyperparameters = outcome.hyperparameters
         self._fits[trial.trial_id] = outcome.fits
-        values = self._score(outcome.fits).splits[self.oracle.objective.name]
-        best = best_index(values, self.oracle.objective.direction)
+        objective, best = self.oracle.objective, 0
+        if all(objective.name in fit.history for fit in outcome.fits):
+            values = self._score(outcome.fits).splits[objective.name]
+            best = best_index(values, objective.direction)
         publish(self.get_trial_dir(trial.trial_id), best)
         return [as_history(fit) for fit in outcome.fits]
 
     def _run_and_update_trial(
         self, trial: Any, *fit_args: Any, **fit_kwargs: Any
     ) -> None:
-        self._report(trial, self.run_trial(trial, *fit_args, **fit_kwargs))
+        self._tell_oracle(trial, self.run_trial(trial, *fit_args, **fit_kwargs))
 
     def _end(self, trial: Any, outcome: Outcome) -> None:
         """Take what came of an evaluation elsewhere and tell the oracle."""
-        self._report(trial, self._take(trial, outcome))
+        self._tell_oracle(trial, self._take(trial, outcome))
 
-    def _report(self, trial: Any, results: Any) -> None:
+    def _tell_oracle(self, trial: Any, results: Any) -> None:
         """Tell the oracle what came of a trial."""
-        fits = self._fits.get(trial.trial_id)
-        told = (
-            told_by_score(self._score(fits), self.oracle.objective.name)
-            if fits is not None and isinstance(results, list)
-            else told_by_results(results, self.oracle, trial.trial_id)
-        )
-        if told is not None:
-            self.oracle.update_trial(trial.trial_id, told[0], step=told[1])
+        trial_id, objective = trial.trial_id, self.oracle.objective
+        fits = as_returned(self._fits.pop(trial_id, None), results)
+        if knows_already(self.oracle, trial_id):
+            return
+        if fits:
+            self._fits[trial_id] = fits
+            metrics, step = told_by_score(self._score(fits), objective.name)
+        else:
+            metrics, step = told_by_results(results, objective)
+        self.oracle.update_trial(trial_id, metrics, step=step)
 
     def _try_run_and_update_trial(
         self, trial: Any, *fit_args: Any, **fit_kwargs: Any
@@ -294,7 +303,7 @@ class FoldTuner(ModelTuner):
     def _settle(
         self, trial: Any, work: Callable[[], None], seconds: Callable[[], float]
     ) -> None:
-        attempt = self._attempt(trial)
+        attempt = self._attempt_of(trial)
         trial.status, status, message = verdict(work)
         trial.message = message or None
         self._write_record(trial, status, message, attempt, seconds())
@@ -332,14 +341,14 @@ class FoldTuner(ModelTuner):
 
     @property
     def _uses_folds(self) -> bool:
-        return self.cv is not None or self.preprocessor is not None
+        return self._cv_given is not None or self._preprocessor_given is not None
 
     def _score(self, fits: tuple[FoldFit, ...]) -> TrialScore:
         return aggregate(
             fits, self.oracle.objective, epoch_selection=self.epoch_selection
         )
 
-    def _attempt(self, trial: Any) -> int:
+    def _attempt_of(self, trial: Any) -> int:
         attempts = getattr(self.oracle, "attempts", None)
         if attempts is not None:
             return int(attempts(trial.trial_id))
@@ -364,18 +373,19 @@ class FoldTuner(ModelTuner):
         data, folds = cut_rows(
             inputs,
             groups,
-            cv=self.cv,
+            cv=self._cv_given,
             seed=self.search_seed,
-            preprocessor=self.preprocessor,
+            preprocessor=self._preprocessor_given,
             factory=self._factory(),
         )
         self._cut = (given, data, folds)
         return data, folds
 
     def _populate_initial_space(self) -> None:
-        if callable(self.preprocessor) and not hasattr(self.preprocessor, "fit"):
+        preprocessor = self._preprocessor_given
+        if callable(preprocessor) and not hasattr(preprocessor, "fit"):
             hp = self.oracle.get_space()
-            self.preprocessor(hp)
+            preprocessor(hp)
             self.oracle.update_space(hp)
         super()._populate_initial_space()
 

@@ -2,10 +2,11 @@
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import keras_tuner
 
 from kttoolkit.cv import Folds
@@ -18,7 +19,7 @@ from kttoolkit.exceptions import (
     TrialTimeoutError,
 )
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
-from kttoolkit.scoring import TrialScore
+from kttoolkit.scoring import FoldFit, TrialScore
 from kttoolkit.tuners import _compat
 from kttoolkit.tuners._trial import reason, rung_epochs
 
@@ -148,28 +149,58 @@ def told_by_score(score: TrialScore, objective: str) -> tuple[dict[str, float], 
     return metrics, round(sum(score.epochs) / len(score.epochs)) - 1
 
 
-def told_by_results(
-    results: Any, oracle: keras_tuner.Oracle, trial_id: str
-) -> tuple[dict[str, float], int] | None:
-    """Return what the oracle is told of what a `run_trial` of one's own returned.
+def as_returned(fits: Sequence[FoldFit] | None, results: Any) -> tuple[FoldFit, ...]:
+    """Return the trainings of a trial with the histories that `run_trial` returned.
 
     Args:
-        results: a number, a dictionary, histories, or None.
-        oracle: may have been told already.
+        fits: of the last time that the trial was trained, None if it was not.
+        results: what `run_trial` returned, which may be a method of the user's.
+
+    Returns:
+        The trainings; none where anything but a history of each was returned, from
+        which the trial's score is to be read then.
+    """
+    if fits is None or not isinstance(results, list) or len(results) != len(fits):
+        return ()
+    if not all(isinstance(result, keras.callbacks.History) for result in results):
+        return ()
+    return tuple(
+        replace(fit, history={k: tuple(map(float, v)) for k, v in told.history.items()})
+        for fit, told in zip(fits, results, strict=True)
+    )
+
+
+def knows_already(oracle: keras_tuner.Oracle, trial_id: str) -> bool:
+    """Tell whether a `run_trial` of one's own has told the oracle itself.
+
+    Args:
+        oracle: may have been told.
         trial_id: which trial.
 
     Returns:
-        Metrics, and the step that they are of; None if the oracle knows.
+        Whether it knows; then what `run_trial` returned counts for nothing.
     """
-    objective = oracle.objective
-    if results is None and oracle.get_trial(trial_id).metrics.exists(objective.name):
+    known = bool(oracle.get_trial(trial_id).metrics.exists(oracle.objective.name))
+    if known:
         warnings.warn(
             "run_trial should return the metrics; reporting them to "
             "oracle.update_trial is Keras Tuner's deprecated way.",
             DeprecationWarning,
             stacklevel=4,
         )
-        return None
+    return known
+
+
+def told_by_results(results: Any, objective: Any) -> tuple[dict[str, float], int]:
+    """Return what the oracle is told of what a `run_trial` of one's own returned.
+
+    Args:
+        results: a number, a dictionary, a history, or a list of such.
+        objective: with name and direction.
+
+    Returns:
+        Metrics, and the step that they are of.
+    """
     _compat.validate_trial_results(results, objective, "Tuner.run_trial()")
     metrics = _compat.convert_to_metrics_dict(results, objective)
     return metrics, _compat.get_best_step(results, objective)
