@@ -7,6 +7,7 @@ members, and it was checked on the same version.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import keras_tuner
@@ -85,13 +86,16 @@ class Choice(hp_types.Choice):  # type: ignore[misc]
 
     def to_proto(self) -> Any:
         """Return the message that workers are sent."""
-        proto = super().to_proto()
-        if isinstance(self.values[0], bool):
-            value = protos.get_proto().Value
-            del proto.values[:]
-            proto.values.extend([value(boolean_value=known) for known in self.values])
-            proto.default.CopyFrom(value(boolean_value=self.default))
-        return proto
+        if not isinstance(self.values[0], bool):
+            return super().to_proto()
+        messages = protos.get_proto()
+        return messages.Choice(
+            name=self.name,
+            ordered=self.ordered,
+            values=[messages.Value(boolean_value=known) for known in self.values],
+            default=messages.Value(boolean_value=self.default),
+            conditions=[condition.to_proto() for condition in self.conditions],
+        )
 
 
 _MENDED: dict[str, Any] = {"Int": Int, "Float": Float, "Choice": Choice}
@@ -149,12 +153,22 @@ class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
 
     def copy(self) -> "HyperParameters":
         """Return an independent copy."""
-        return as_hyperparameters(super().copy())
+        # By way of a configuration Keras Tuner's own kinds would come of it.
+        return as_hyperparameters(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HyperParameters":
         """Rebuild what `get_config` gave, Keras Tuner's own files included."""
-        return as_hyperparameters(super().from_config(config))
+        hp = cls()
+        hp._take(map(_rebuilt, config["space"]), config["values"])
+        return hp
+
+    def _take(self, space: Iterable[Any], values: Mapping[str, Any]) -> None:
+        """Become this space with these values, from nothing."""
+        for hyperparameter in space:
+            self._hps[hyperparameter.name].append(hyperparameter)
+            self._space.append(hyperparameter)
+        self.values = dict(values)
 
     def ensure_active_values(self) -> None:
         """Drop inactive values and draw missing ones, the same ones every time."""
@@ -167,22 +181,34 @@ class HyperParameters(keras_tuner.HyperParameters):  # type: ignore[misc]
                 self.values[hp.name] = hp.random_sample(seed)
 
 
-def mended(hyperparameter: Any) -> Any:
+def mended(hyperparameter: Any, value: Any = None) -> Any:
     """Return our own kind of a hyperparameter, for those kinds that need it."""
     kind = _MENDED.get(type(hyperparameter).__name__)
     if kind is None or isinstance(hyperparameter, kind):
         return hyperparameter
-    return kind.from_config(hyperparameter.get_config())
+    config = hyperparameter.get_config()
+    if isinstance(value, bool):
+        # Of what a worker and its chief send, Keras Tuner has made numbers.
+        config["values"] = list(map(bool, config["values"]))
+    return kind.from_config(config)
 
 
 def as_hyperparameters(hp: keras_tuner.HyperParameters) -> HyperParameters:
     """Return a mended copy of a search space with its values."""
     copy = HyperParameters()
-    for hyperparameter in hp.space:
-        copy._hps[hyperparameter.name].append(mended(hyperparameter))  # noqa: SLF001
-        copy._space.append(copy._hps[hyperparameter.name][-1])  # noqa: SLF001
-    copy.values = dict(hp.values)
+    space = (mended(one, hp.values.get(one.name)) for one in hp.space)
+    copy._take(space, hp.values)  # noqa: SLF001
     return copy
+
+
+def _rebuilt(entry: Mapping[str, Any]) -> Any:
+    """Make a hyperparameter of its configuration, of our own kind if there is one."""
+    # Of Keras Tuner's kind, booleans would be lost before it could be mended. Either
+    # puts conditions where their configurations were.
+    kind, own = _MENDED.get(entry["class_name"]), deepcopy(dict(entry))
+    if kind is None:
+        return hp_types.deserialize(own)
+    return kind.from_config(own["config"])
 
 
 def completed(

@@ -146,6 +146,13 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def _truth(name: str, value: Any) -> bool:
+    """Take 0, 1 and None too, as Keras Tuner does."""
+    if value is None or (isinstance(value, Integral) and value in {0, 1}):
+        return bool(value)
+    return flag(name, value)
+
+
 def _verbosity(name: str, value: Any) -> int:
     if not isinstance(value, Integral) or value not in {0, 1, 2}:
         raise _refused(f"{name} must be 0, 1 or 2", value)
@@ -207,6 +214,8 @@ def _loss(name: str, value: Any) -> Any:
 
     if isinstance(value, str):
         _named_by_keras(name, value, losses.get)
+    elif isinstance(value, type) and issubclass(value, losses.Loss):
+        return _named_by_keras(name, value, losses.get)
     elif isinstance(value, type) or not (
         callable(value) or isinstance(value, list | tuple | dict)
     ):
@@ -222,9 +231,9 @@ def _metrics(name: str, value: Any) -> Any:
     return value
 
 
-def _named_by_keras(name: str, value: Any, get: Callable[[Any], Any]) -> None:
+def _named_by_keras(name: str, value: Any, get: Callable[[Any], Any]) -> Any:
     try:
-        get(value)
+        return get(value)
     except (ValueError, TypeError) as error:
         raise _refused(f"{name} must be a name that Keras knows", value) from error
 
@@ -321,4 +330,5 @@ OF_A_TUNER: dict[str, Rule] = {
     "seed": maybe(whole(0, 64)),
     "directory": maybe(_path),
     "project_name": maybe(_path),
+    "overwrite": _truth,
 }

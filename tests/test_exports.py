@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -50,6 +51,44 @@ def test_an_unknown_name_is_an_attribute_error(name):
         getattr(kttoolkit, name)
     with pytest.raises(ImportError, match=f"cannot import name '{name}'"):
         exec(f"from kttoolkit import {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("base_tuner", r"kttoolkit\.Tuner for its BaseTuner"),
+        ("hypermodel", r"kttoolkit\.HyperModel"),
+        ("hyperparameters", r"kttoolkit\.HyperParameters, whose methods"),
+        ("metrics_tracking", r"keras_tuner\.engine\.metrics_tracking itself"),
+        ("oracle", r"kttoolkit\.Oracle and kttoolkit\.Objective"),
+        ("trial", r"keras_tuner\.engine\.trial itself"),
+        ("tuner", r"kttoolkit\.Tuner"),
+    ],
+)
+def test_engine_says_that_it_is_not_that_of_keras_tuner(name, instead):
+    with pytest.raises(
+        AttributeError,
+        match=rf"'kttoolkit\.engine' has no attribute '{name}': it trains .*, and is "
+        rf"not keras_tuner\.engine\. Use {instead}.*\.$",
+    ) as caught:
+        getattr(kttoolkit.engine, name)
+    for used in re.findall(r"kttoolkit\.([A-Z]\w+)", str(caught.value)):
+        assert used in kttoolkit.__all__
+
+
+def test_every_module_of_keras_tuners_engine_is_known():
+    theirs = importlib.import_module("keras_tuner.engine")
+    modules = {module.name for module in pkgutil.iter_modules(theirs.__path__)}
+    assert modules == set(kttoolkit.engine._OF_KERAS_TUNER)
+    assert not modules & set(kttoolkit.engine.__all__)
+
+
+def test_another_name_that_engine_has_not_is_told_as_usual():
+    with pytest.raises(
+        AttributeError, match=r"^module 'kttoolkit\.engine' has no attribute 'tune'$"
+    ):
+        _ = kttoolkit.engine.tune
+    assert not hasattr(kttoolkit.engine, "tuner")
 
 
 def rooms_with_all():

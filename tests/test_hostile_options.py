@@ -372,6 +372,9 @@ WRONG_OF_TUNERS = [
     ({"max_trials": 2.5}, "max_trials must be a whole number >= 0, but got 2.5"),
     ({"max_trials": -1}, "max_trials must be a whole number >= 0, but got -1"),
     ({"overwrite": "no"}, "overwrite must be True or False, but got 'no'"),
+    ({"overwrite": 2}, "overwrite must be True or False, but got 2"),
+    ({"overwrite": 1.0}, "overwrite must be True or False, but got 1.0"),
+    ({"loss": keras.Model}, "loss must be a name, a function or a loss of Keras, or"),
     ({"tuner_id": "../x"}, "tuner_id must be the name of one file, no path, but got"),
     ({"seed": -1}, "seed must be a whole number >= 0, but got -1"),
     ({"engine": {}}, "engine must be text, but got {}"),
@@ -432,6 +435,8 @@ def test_an_oracle_follows_the_rules_of_a_tuner():
     [
         ("random", {"max_trials": None, "max_consecutive_failed_trials": None}),
         ("random", {"max_trials": 0, "max_model_size": 0, "overwrite": np.True_}),
+        ("random", {"overwrite": 1, "loss": keras.losses.MeanAbsoluteError}),
+        ("random", {"overwrite": None}),
         ("random", {"max_trials": np.int64(3), "seed": np.int32(2), "tuner_id": "a"}),
         ("random", {"executions_per_trial": 1.0, "seed": 2**40, "directory": None}),
         ("random", {"optimizer": {"class_name": "SGD", "config": {}}}),
@@ -448,6 +453,27 @@ def test_what_keras_tuner_takes_is_taken(make, tmp_path, monkeypatch, tuner, ask
     search.save()
     assert search.oracle.create_trial("tuner0").status == "RUNNING"
     assert search.oracle.planned_trials() != 0
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"), [(1, False), (np.int64(1), False), (0, True), (None, True)]
+)
+def test_a_folder_is_overwritten_by_truth(make, tmp_path, value, is_kept):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "kept.txt").write_text("kept")
+    make("random", overwrite=value)
+    assert (tmp_path / "p" / "kept.txt").exists() is is_kept
+
+
+def test_a_loss_may_be_given_as_a_class(make):
+    scores = []
+    for loss in (keras.losses.MeanAbsoluteError, "mean_absolute_error"):
+        search = make(
+            "random", loss=loss, seed=0, max_trials=1, cv=2, project_name=str(loss)
+        )
+        search.search(X, Y, epochs=1, verbose=0)
+        scores.append(search.oracle.trials["0"].score)
+    assert scores[0] == pytest.approx(scores[1])
 
 
 def test_failures_may_have_no_limit(make):

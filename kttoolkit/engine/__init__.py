@@ -1,5 +1,7 @@
 """Engines train the folds of one trial; `choose` picks one."""
 
+from typing import Any
+
 from kttoolkit.engine._base import (
     Assignment,
     Engine,
@@ -49,3 +51,24 @@ __all__ = [
     "save",
     "trainable_size",
 ]
+
+# The modules of `keras_tuner.engine`, to what is to be used instead.
+_OF_KERAS_TUNER = {
+    "base_tuner": "kttoolkit.Tuner for its BaseTuner",
+    "hypermodel": "kttoolkit.HyperModel",
+    "hyperparameters": "kttoolkit.HyperParameters, whose methods make each kind",
+    "metrics_tracking": "keras_tuner.engine.metrics_tracking itself",
+    "oracle": "kttoolkit.Oracle and kttoolkit.Objective",
+    "trial": "keras_tuner.engine.trial itself, whose trials they are",
+    "tuner": "kttoolkit.Tuner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    told = f"module {__name__!r} has no attribute {name!r}"
+    if name in _OF_KERAS_TUNER:
+        told += (
+            ": it trains the folds of a trial, and is not keras_tuner.engine. Use "
+            f"{_OF_KERAS_TUNER[name]}."
+        )
+    raise AttributeError(told)

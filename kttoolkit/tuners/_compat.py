@@ -8,10 +8,12 @@ version has mended one.
 
 import inspect
 import json
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,10 @@ from keras_tuner.src.engine import tuner_utils as kt_tuner_utils
 from keras_tuner.src.engine.metrics_tracking import MetricsTracker
 
 from kttoolkit.exceptions import ObjectiveError, OversizedModelError, StudyFolderError
-from kttoolkit.files import write_json
+from kttoolkit.files import read_json, write_json
 from kttoolkit.hyperparameters import HyperParameters, as_hyperparameters
 from kttoolkit.options import OF_A_TUNER, checked, checked_together
+from kttoolkit.plain import visible
 from kttoolkit.results import RECORD_FILE, check_project
 from kttoolkit.scoring import direction_of
 from kttoolkit.tuners._guard import made
@@ -38,6 +41,10 @@ get_best_step = kt_tuner_utils.get_best_step
 validate_trial_results = kt_tuner_utils.validate_trial_results
 # What reading a project raises, whatever is missing or wrong in it.
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError)
+# Trials that failed for good, and those that may be tried again.
+NOT_SCORED = frozenset(["FAILED", "INVALID"])
+# The line of a traceback that names the exception.
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b")
 
 
 def _direct(known: Any, metrics: Any, objective: Any) -> None:
@@ -98,6 +105,10 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
             _direct(self.trials[trial_id].metrics, metrics, self.objective)
             return super().update_trial(trial_id, metrics, step=step)
 
+    def update_space(self, hyperparameters: Any) -> None:
+        """Take note of new hyperparameters, a worker's too."""
+        super().update_space(_own(hyperparameters))
+
     def expect(self, trial: Any) -> None:
         """Take note of what a trial was found to ask for while it still runs."""
         self.update_space(trial.hyperparameters)
@@ -108,6 +119,8 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
     def end_trial(self, trial: Any, *args: Any, **kwargs: Any) -> None:
         """Take note that a trial is over, with whatever it failed of."""
         with released_on_error(self):
+            if hasattr(trial, "hyperparameters"):
+                trial.hyperparameters = _own(trial.hyperparameters)
             if getattr(trial, "message", "") is None:
                 trial.message = read_reason(Path(self._get_trial_dir(trial.trial_id)))
             super().end_trial(trial, *args, **kwargs)
@@ -193,13 +206,22 @@ class MendedOracle(keras_tuner.Oracle):  # type: ignore[misc]
     def _read_trials(self) -> None:
         """Read the trials of this folder: brackets in its path are no pattern."""
         for path in Path(self._project_dir).glob("trial_*/trial.json"):
-            trial = kt_trial.Trial.load(str(path))
+            state = read_json(path)
+            hp = HyperParameters.from_config(state["hyperparameters"])
+            trial = kt_trial.Trial.from_state(state)
+            trial.hyperparameters = hp
             self.trials[trial.trial_id] = trial
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` gave."""
+        space = HyperParameters.from_config(state["hyperparameters"])
         super().set_state(state)
-        self.hyperparameters = as_hyperparameters(self.hyperparameters)
+        self.hyperparameters = space
+
+
+def _own(hp: Any) -> HyperParameters:
+    """Return hyperparameters as they are, unless they are of Keras Tuner's kind."""
+    return hp if isinstance(hp, HyperParameters) else as_hyperparameters(hp)
 
 
 def _leap(seed: int) -> int:
@@ -208,18 +230,57 @@ def _leap(seed: int) -> int:
 
 
 class Display(kt_oracle.Display):  # type: ignore[misc]
-    """Keras Tuner's printed lines, which clear the output in notebooks only."""
+    """Keras Tuner's printed lines, which clear the output in notebooks only.
+
+    Of a trial that failed they say why.
+    """
 
     def on_trial_end(self, trial: Any) -> None:
-        """Print the score of a trial."""
+        """Print the score of a trial, or why it has none."""
         if self.verbose < 1 or trial.trial_id not in self.trial_start:
             return
         told = kt_utils.IS_NOTEBOOK
         kt_utils.IS_NOTEBOOK = told and in_notebook()
         try:
-            super().on_trial_end(trial)
+            if trial.status in NOT_SCORED:
+                self._tell_failure(trial)
+            else:
+                super().on_trial_end(trial)
         finally:
             kt_utils.IS_NOTEBOOK = told
+
+    def _tell_failure(self, trial: Any) -> None:
+        now, number = datetime.now(), self.trial_number[trial.trial_id]
+        taken = self.format_duration(now - self.trial_start[trial.trial_id])
+        best = [known.score for known in self.oracle.get_best_trials()] or [None]
+        kt_utils.try_clear()
+        sys.stdout.write(
+            f"Trial {number} Failed [{taken}]\n"
+            f"{failure_of(trial.message)}\n\n"
+            f"Best {self.oracle.objective.name} So Far: {best[0]}\n"
+            f"Total elapsed time: {self.format_duration(now - self.search_start)}\n"
+        )
+
+
+def failure_of(message: str | None) -> str:
+    r"""Return the exception that a trial failed of, in one line.
+
+    Args:
+        message: of the trial; ours begin with it, and in a traceback, which Keras
+            Tuner's are, it comes last.
+
+    Returns:
+        Text that a terminal only prints.
+
+    Example:
+        >>> failure_of("Traceback (most recent call last):\n  ...\nKeyError: 'a'\n")
+        "KeyError: 'a'"
+    """
+    lines = (message or "").strip().splitlines() or ["No reason is known."]
+    if not lines[0].startswith("Traceback "):
+        return visible(lines[0])
+    named = [line for line in lines if _EXCEPTION.match(line)]
+    return visible((named or lines)[-1])
 
 
 def in_notebook() -> bool:

@@ -1,14 +1,18 @@
 """Grid search."""
 
+import math
 import warnings
 from collections.abc import Mapping
+from functools import cmp_to_key
 from pathlib import Path
 from typing import Any, ClassVar
 
 import keras_tuner
 
-from kttoolkit.exceptions import SearchError
+from kttoolkit.exceptions import SearchError, StudyFolderError
+from kttoolkit.hyperparameters import Float
 from kttoolkit.options import OF_A_TUNER, checked
+from kttoolkit.plain import shown
 from kttoolkit.ranges import Range, grid_size, ranges_of, ways_to_shrink
 from kttoolkit.results import TrialRecord
 from kttoolkit.tuners._base import FoldTuner
@@ -23,6 +27,9 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
     a trial's next combination goes right behind it. A trial is asked for its next
     combination as soon as it was proposed, and again when it has ended and brought
     new hyperparameters, so that the order does not depend on how many run at a time.
+
+    What Keras Tuner's own search has left is gone on with: its order follows from the
+    values that were tried.
     """
 
     _populate_next: list[str]
@@ -32,9 +39,13 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         self._order: list[str] = []
         # How many hyperparameters a trial had when asked for its next combination.
         self._n_names: dict[str, int] = {}
+        # What Keras Tuner has tried and is not on this grid.
+        self._off_grid: dict[str, Any] = {}
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Propose the next combination that was not tried."""
+        if self._off_grid:
+            self._refuse_to_go_on()
         if not self.start_order:
             return self._first(trial_id)
         while self._populate_next:
@@ -80,7 +91,8 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
         space.values = dict(values)
         for hp in space.space:
             if space.is_active(hp):
-                space.values.setdefault(hp.name, hp.default)
+                value = space.values.setdefault(hp.name, hp.default)
+                space.values[hp.name] = _on_grid(value, hp)
         return dict(space.values)
 
     def _is_tried_after(self, trial_id: str, values: Mapping[str, Any]) -> bool:
@@ -92,6 +104,9 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
 
     def get_state(self) -> dict[str, Any]:
         """Return what a restart needs."""
+        if self._off_grid:
+            # As it was found, so that Keras Tuner goes on with it.
+            return dict(super().get_state())
         return {
             **super().get_state(),
             "grid_order": self._order,
@@ -102,9 +117,51 @@ class GridSearchOracle(MendedOracle, keras_tuner.oracles.GridSearchOracle):  # t
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` gave."""
         super().set_state(state)
+        if state.keys() == super().get_state().keys():
+            self._find_order()
+            return
         self._order = list(state["grid_order"])
         self._populate_next = list(state["grid_next"])
         self._n_names = dict(state.get("grid_names", {}))
+
+    def _find_order(self) -> None:
+        """Put what Keras Tuner's own search has tried in order, and go on from each.
+
+        It writes neither down, and what was tried already is not proposed again.
+
+        Raises:
+            ValueError: if it was no grid search.
+        """
+        tried = {
+            name: self._completed(self.trials[name].hyperparameters.values)
+            for name in self.start_order
+        }
+        for number, values in enumerate(tried.values()):
+            space = self.get_space()
+            space.values = values
+            active = [hp for hp in space.space if space.is_active(hp)]
+            if number == 0 and any(values[hp.name] != hp.default for hp in active):
+                raise ValueError("a grid begins with all defaults")
+            self._off_grid |= {
+                hp.name: values[hp.name]
+                for hp in active
+                if values[hp.name] not in {hp.default, *hp.values}
+            }
+        if not self._off_grid:
+            by_value = cmp_to_key(lambda a, b: self._compare(tried[a], tried[b]))
+            self._order = sorted(self.start_order, key=by_value)
+            self._populate_next = list(self.start_order)
+
+    def _refuse_to_go_on(self) -> None:
+        name, value = next(iter(self._off_grid.items()))
+        raise StudyFolderError(
+            "A grid search goes on along its own grid, but keras_tuner's own "
+            f"GridSearch, which wrote {self._project_dir}, has tried "
+            f"{name}={shown(value)}, which is not on that of kttoolkit (a range "
+            "without a step is ten values, both bounds among them). Its "
+            "trials can be read. Finish the search with keras_tuner, or begin anew: "
+            "another project_name, or overwrite=True."
+        )
 
 
 class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
@@ -189,6 +246,13 @@ class GridSearch(keras_tuner.GridSearch, FoldTuner):  # type: ignore[misc]
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _on_grid(value: Any, hp: Any) -> Any:
+    """Return the value of a grid that another one stands for, however it rounds."""
+    if not isinstance(hp, Float) or value == hp.default:
+        return value
+    return next((v for v in hp.values if math.isclose(v, value, rel_tol=1e-9)), value)
 
 
 def _check_size(oracle: GridSearchOracle, limit: int | None) -> None:

@@ -1,13 +1,15 @@
 """What a tuner builds, and how it loads what it has trained."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from kttoolkit.engine import CHECKPOINT_FILE, ModelFactory, restore
-from kttoolkit.files import read_json
 from kttoolkit.hyperparameters import as_hyperparameters
+from kttoolkit.plain import counted, visible_lines
+from kttoolkit.tuners._compat import NOT_SCORED
 from kttoolkit.tuners._guard import GuardedTuner
 
 _LIBRARIES = ("keras_tuner.", "kttoolkit.")
@@ -32,13 +34,30 @@ class ModelTuner(GuardedTuner):
         hp = as_hyperparameters(trial.hyperparameters)
         factory = self._factory()
         model = factory.build(hp)
-        if not model.built:
-            path = Path(self._get_build_config_fname(trial.trial_id))
-            model.build_from_config(read_json(path))
         with factory.scope():
             checkpoint = Path(folder) / CHECKPOINT_FILE
             restore(model, checkpoint, None, optimizer=False)
         return model
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print the best trials, then those that failed, with the reason.
+
+        Args:
+            num_trials: how many trials to print at most.
+        """
+        super().results_summary(num_trials)
+        # A worker has no more than a line to the chief, which has the trials.
+        trials = list(getattr(self.oracle, "trials", {}).values())
+        failed = [trial for trial in trials if trial.status in NOT_SCORED]
+        n_scored = sum(trial.status == "COMPLETED" for trial in trials)
+        room = max(0, num_trials - n_scored)
+        for trial in failed[:room]:
+            sys.stdout.write(f"\nTrial {trial.trial_id} summary\nHyperparameters:\n")
+            trial.display_hyperparameters()
+            sys.stdout.write(f"{visible_lines(trial.message or 'Failed.')}\n")
+        if failed[room:]:
+            more = counted(len(failed[room:]), "more trial")
+            sys.stdout.write(f"\n{more} failed.\n")
 
     def _factory(self) -> ModelFactory:
         given = {
