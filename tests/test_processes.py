@@ -16,7 +16,7 @@ from searching import quick_tuner, table
 from kttoolkit.results import read_records
 
 PROGRAM = Path(__file__).with_name("searching.py")
-KILLS = 3
+KILLS = 2
 
 
 def start(*arguments, **environment):
@@ -35,9 +35,12 @@ def wait_for_trials(folder, n, process):
 
 @pytest.mark.fault
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["random", "hyperband", "grid", "bayesian"])
+@pytest.mark.parametrize("kind", ["hyperband", "bayesian"])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(kind, tmp_path):
-    """SIGKILL at random moments; the table is that of an uninterrupted search."""
+    """SIGKILL at random moments; the table is that of an uninterrupted search.
+
+    Many trials, some of which fail; tests/faults/run.py trains, with other tuners too.
+    """
     whole = quick_tuner(kind, tmp_path / "whole")
     whole.search(verbose=0)
     folder = tmp_path / "killed"
