@@ -57,12 +57,19 @@ def as_float32(array: np.ndarray, what: str) -> np.ndarray:
 
 def _inferred(array: np.ndarray, what: str) -> np.ndarray:
     try:
-        return pd.Series(array).infer_objects().to_numpy()
+        for value in array:
+            if isinstance(value, str):
+                value.encode()
     except UnicodeEncodeError as error:
         raise DataError(
             f"Text in {what} must be Unicode, but got {error.object!r}, where one half "
             "of a character is missing. Read the file with its own encoding."
         ) from error
+    try:
+        return pd.Series(array).infer_objects().to_numpy()
+    except OverflowError:
+        # pandas 2 says so of numbers that no float can hold.
+        return array
 
 
 def _converted(values: Any) -> np.ndarray:
