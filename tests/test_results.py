@@ -416,7 +416,7 @@ DAMAGE = [
 @pytest.mark.fault
 @pytest.mark.parametrize(
     ("how", "message"),
-    [*DAMAGE, ("missing", "must hold study.json, but .* is missing")],
+    [*DAMAGE, ("missing", "study.json, .* is missing. The project of a tuner")],
 )
 def test_a_damaged_study_is_refused(folder, how, message):
     spoil(folder / STUDY_FILE, how)

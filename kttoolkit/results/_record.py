@@ -266,6 +266,12 @@ class Study:
         path = folder / STUDY_FILE
         if folder.is_dir():
             refuse_links(folder)
+        if not path.exists():
+            raise StudyFolderError(
+                f"A study folder must hold {STUDY_FILE}, which kttoolkit.tune writes, "
+                f"but {path} is missing. The project of a tuner class is read by that "
+                "tuner: make it again, with the same directory and project_name."
+            )
         state = _read_state(path, "a study")
         check_fields(state, _OF_A_STUDY, 6, path, "a study")
         return cls(**{**state, "classes": tuple(state.get("classes", ()))})
