@@ -261,6 +261,6 @@ def test_what_cannot_be_read_is_named(tmp_path, monkeypatch, file, target, messa
 def test_the_preprocessor_meets_new_categories_and_missing_values():
     train = pd.DataFrame({"n": [1.0, np.nan, 3.0], "t": ["a", "b", None]})
     fitted = cli.table_preprocessor(train).fit(train.iloc[:1])
-    new = pd.DataFrame({"n": [np.nan, np.nan], "t": ["never seen", None]})
+    new = pd.DataFrame({"n": [np.nan, np.nan], "t": ["never seen", np.nan]})
     expected = [[0, 0, 0, 0], [0, 0, 0, 1]]
     np.testing.assert_allclose(fitted.transform(new), expected, atol=1e-9)

@@ -269,7 +269,7 @@ def test_a_callback_may_not_compile():
 
 
 def test_a_metric_of_one_value_stays_an_array():
-    """`both` compares the shapes; Keras 3.11 made a number of it."""
+    """`both` compares the shapes."""
     build = sequential(metrics=[lambda: keras.metrics.F1Score(threshold=0.5)])
     ours, _ = both(build, X, (Y > 0).astype("float32"), validation_split=0.2)
     assert "val_f1_score" in ours.history.history
