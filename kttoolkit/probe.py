@@ -102,14 +102,22 @@ def reported_metrics(model: keras.Model, data: TrainingData) -> dict[str, float]
         DataError: if the model cannot take the rows.
     """
     _check_classes(model, data.y)
-    rows = np.arange(min(_PROBE_ROWS, data.n_samples))
+    inputs = getattr(model, "inputs", None) or []
+    fixed = max((tensor.shape[0] or 0 for tensor in inputs), default=0)
+    n_rows = fixed or min(_PROBE_ROWS, data.n_samples)
+    rows = np.arange(n_rows) % data.n_samples
     x, y = take(data.x, rows), take(data.y, rows)
     was_eager = model.run_eagerly
     # A graph of two rows costs more than it saves, and a process that has made some of
     # them is warned of too many.
     model.run_eagerly = True
     try:
-        logs = model.test_on_batch(x, y, return_dict=True)
+        # Without y, `test_on_batch` shows a `test_step` other rows than `fit` does.
+        logs = (
+            model.evaluate(x, batch_size=n_rows, verbose=0, return_dict=True)
+            if y is None
+            else model.test_on_batch(x, y, return_dict=True)
+        )
     except Exception as error:
         raise DataError(
             "The model must be able to take the data, but its first batch failed with "
@@ -148,6 +156,8 @@ def _check_classes(model: keras.Model, y: Any) -> None:
 
 def _shapes(values: Any) -> str:
     """Return the shape of a row of each array."""
+    if values is None:
+        return "nothing"
     return str(keras.tree.map_structure(lambda v: ("n", *np.shape(v)[1:]), values))
 
 

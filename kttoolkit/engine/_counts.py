@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kttoolkit.engine._keras import compiled_metrics
@@ -40,7 +39,10 @@ def can_count_later(model: keras.Model, n: int) -> bool:
     Returns:
         Whether there are, and the predictions of all rows take little room.
     """
-    size = n * sum(int(np.prod(spec.shape[1:])) for spec in _outputs(model))
+    outputs = _outputs(model)
+    if not all(spec.shape[1:].is_fully_defined() for spec in outputs):
+        return False
+    size = n * sum(spec.shape[1:].num_elements() for spec in outputs)
     return 0 < size <= _MAX_KEPT and bool(_counting(model))
 
 

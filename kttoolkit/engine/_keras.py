@@ -165,10 +165,28 @@ def forget_counts(model: keras.Model) -> None:
     """
     compiled = model._compile_metrics  # noqa: SLF001
     if compiled is not None:
-        given = (compiled._user_metrics, compiled._user_weighted_metrics)  # noqa: SLF001
-        for metric in keras.tree.flatten(given):
-            if isinstance(metric, keras.metrics.Metric):
-                metric.reset_state()
+        for metric in _given_metrics(compiled):
+            metric.reset_state()
+
+
+def _given_metrics(compiled: Any) -> list[keras.metrics.Metric]:
+    given = (compiled._user_metrics, compiled._user_weighted_metrics)  # noqa: SLF001
+    flat = keras.tree.flatten(given)
+    return [metric for metric in flat if isinstance(metric, keras.metrics.Metric)]
+
+
+def has_own_metrics(model: keras.Model) -> bool:
+    """Tell whether a metric that `compile` was given is not Keras's.
+
+    Args:
+        model: compiled; its metrics need not be made.
+
+    Returns:
+        Whether there is one.
+    """
+    compiled = model._compile_metrics  # noqa: SLF001
+    found = [] if compiled is None else _given_metrics(compiled)
+    return any(not type(metric).__module__.startswith("keras.") for metric in found)
 
 
 def is_own(model: keras.Model, *names: str) -> bool:

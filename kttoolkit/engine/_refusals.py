@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError
-from kttoolkit.engine._keras import is_own, layers_of
+from kttoolkit.engine._keras import compiled_metrics, is_own, layers_of
 from kttoolkit.exceptions import EngineWarning
 
 _BATCH_HOOKS = (
@@ -19,6 +19,15 @@ _TRACED_OTHERWISE = {
     "AugMix": "draws its layers when it is traced, once or twice",
     "ScheduleFreeAdamW": "sets its momentum when it is traced",
 }
+# Their generator belongs to the traced graph: another graph draws other numbers.
+_RANDOM = {
+    "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "TruncatedNormal",
+    "ParameterizedTruncatedNormal", "RandomShuffle", "Multinomial", "RandomGamma",
+    "RandomPoisson", "RandomPoissonV2", "RandomCrop",
+}  # fmt: skip
+_ASSIGN = {"assign", "assign_add", "assign_sub"}
+# What calls Python from a graph.
+_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 _KNOWN = ("keras.", "kttoolkit.")
 # Marks a `fit` of the engine's.
 ENGINE = "_is_of_kttoolkit"
@@ -45,6 +54,34 @@ def check(model: keras.Model, call: FitCall) -> None:
     )
     if reason is not None:
         raise RefusedError(reason)
+
+
+def check_operations(model: keras.Model, operations: set[str]) -> None:
+    """Refuse a traced graph that would compute otherwise than one of `model.fit`.
+
+    Args:
+        model: it is of, with its metrics made.
+        operations: the types of those in it.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    drawn = operations & _RANDOM
+    if drawn:
+        raise RefusedError(
+            f"it draws random numbers with tf.random ({', '.join(sorted(drawn))}), "
+            "whose stream belongs to one graph; keras.random has seeds of its own"
+        )
+    own = [
+        type(metric).__name__
+        for metric in (*model.metrics, *compiled_metrics(model))
+        if not type(metric).reset_state.__module__.startswith("keras.")
+    ]
+    if own and operations & _PYTHON:
+        raise RefusedError(
+            f"{own[0]} may keep values in Python, which its reset_state has to drop "
+            "before every epoch"
+        )
 
 
 def warn(refusal: RefusedError) -> None:
@@ -76,12 +113,26 @@ def _reason_of_class(model: keras.Model) -> str | None:
         # Only while `HyperModel.fit` runs the engine stands in for `fit`.
         if is_own(model, name) and not hasattr(vars(model).get(name), ENGINE):
             return f"{type(model).__name__} has a {name} of its own"
+    return _reason_of_parts(model)
+
+
+def _reason_of_parts(model: keras.Model) -> str | None:
     optimizer = [] if model.optimizer.built else [model.optimizer]
     for part in (*optimizer, *layers_of(model)):
         name = type(part).__name__
         if name in _TRACED_OTHERWISE:
             return f"{name} {_TRACED_OTHERWISE[name]}"
+    if optimizer and _assigns_in_build(type(model.optimizer)):
+        name = type(model.optimizer).__name__
+        return f"{name}.build assigns values, which model.fit does in every step"
     return None
+
+
+def _assigns_in_build(kind: type[keras.optimizers.Optimizer]) -> bool:
+    """Tell whether an optimizer's own `build` does more than to make variables."""
+    code = getattr(kind.build, "__code__", None)
+    is_kerass = str(kind.build.__module__).startswith("keras.")
+    return not is_kerass and code is not None and bool(_ASSIGN & {*code.co_names})
 
 
 def _reason_of_call(call: FitCall) -> str | None:
