@@ -10,7 +10,7 @@ import kttoolkit
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._keras import reset_names
 from kttoolkit.engine._program import refusing
-from kttoolkit.exceptions import EngineWarning
+from kttoolkit.exceptions import DataError, EngineWarning
 
 L = keras.layers
 ERROR = keras_tuner.Objective("val_error", "min")
@@ -248,6 +248,20 @@ def test_a_search_shows_a_step_of_ones_own_what_fit_does(engine, tmp_path):
     )  # fmt: skip
     assert list(result.trials["status"]) == ["completed"]
     assert 0 < result.best_score < 10
+
+
+def test_rows_that_a_model_cannot_take_are_told_of_without_targets(tmp_path):
+    def build(hp):
+        model = Alone()
+        model(X[:1, :3])
+        model.compile("adam")
+        return model
+
+    with pytest.raises(DataError, match=r"\('n', 4\) for x, nothing for y"):
+        kttoolkit.tune(
+            build, X, tuner="random", objective=ERROR, max_trials=1, cv=2,
+            directory=tmp_path, verbose=0,
+        )  # fmt: skip
 
 
 def test_a_refusal_tells_what_keras_says():
