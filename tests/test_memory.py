@@ -69,7 +69,8 @@ def test_running_out_of_memory_fails_the_trial_alone(tmp_path):
         model = keras.Sequential(
             [keras.Input((6,)), Huge(hp.Choice("factor", [12_500, 0])), L.Dense(1)]
         )
-        model.compile("sgd", "mse")
+        # XLA makes nothing of zeros.
+        model.compile("sgd", "mse", jit_compile=False)
         return model
 
     result = kttoolkit.tune(
@@ -78,6 +79,42 @@ def test_running_out_of_memory_fails_the_trial_alone(tmp_path):
     )  # fmt: skip
     assert sorted(result.trials["status"]) == ["completed", "failed"]
     assert "ResourceExhausted" in " ".join(result.trials["reason"].astype(str))
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("engine", ["compiled", "stacked", "reference"])
+def test_weights_outlive_memory_running_out_under_xla(engine, tmp_path):
+    """XLA frees the buffers of variables it was to update, and aborts later on."""
+    wide, models = 2_000_000, []
+
+    def build(hp):
+        units = hp.Choice("units", [4, wide])
+        layers = [L.Dense(8), L.Dense(1), L.Dense(units, "tanh"), L.Dense(1)]
+        model = keras.Sequential([keras.Input((1,)), *layers])
+        model.compile("sgd", "mse", jit_compile=True)
+        models.append((units, model, model.get_weights()))
+        return model
+
+    # Batches of terabytes.
+    x = np.linspace(0, 1, 800_000, dtype="float32")[:, None]
+    result = kttoolkit.tune(
+        build, x, x, tuner=[{"units": units} for units in (4, wide, 4)], cv=2, seed=0,
+        max_epochs=1, batch_size=400_000, objective="val_loss", engine=engine,
+        directory=tmp_path,
+    )  # fmt: skip
+    # They take the place of what was freed.
+    others = [tf.fill(shape, 9.0) for shape in 1000 * [[1, 8], [8], [8, 1], [1]]]
+    assert [record.status for record in result.records] == [
+        "completed", "failed", "completed",
+    ]  # fmt: skip
+    assert result.records[0].score == result.records[2].score
+    assert "ResourceExhausted" in result.records[1].reason
+    broken = [(model, weights) for n, model, weights in models if n == wide]
+    for model, weights in broken:
+        for mine, first in zip(model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(mine, first)
+    assert broken
+    assert others
 
 
 @pytest.fixture

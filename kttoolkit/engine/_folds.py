@@ -21,6 +21,7 @@ from kttoolkit.engine._callbacks import (
     assemble_callbacks,
     copy_callbacks,
 )
+from kttoolkit.engine._donated import KeepsFirstWeights
 from kttoolkit.engine._factory import trainable_size
 from kttoolkit.engine._keras import forget_counts
 from kttoolkit.engine._plan import FitPlan
@@ -165,7 +166,7 @@ def train_fold(assignment: Assignment, training: Training, carry: Carrier) -> Fo
             assignment.hp,
             run.model,
             *training.args,
-            callbacks=run.callbacks,
+            callbacks=[*run.callbacks, KeepsFirstWeights()],
             **training.kwargs,
         )
     return finish(assignment, run, result, time.perf_counter() - began)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
+from kttoolkit.engine._donated import kept
 from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._keras import (
@@ -47,26 +48,36 @@ class _Function:
         places: for each tensor that it captured its place among the variables, or
             None for what belongs to the graph.
         takes_no_rows: whether it may be called without rows, which changes nothing.
+        xla: whether XLA compiled it.
     """
 
     concrete: Any
     executor: str
     places: tuple[int | None, ...]
     takes_no_rows: bool
+    xla: bool
     _lock: Lock = field(default_factory=Lock)
     _started: Event = field(default_factory=Event)
 
     def __call__(
         self, variables: Sequence[Any], rows: Any, order: tf.Tensor, *args: Any
     ) -> Any:
-        if self.takes_no_rows and not self._started.is_set():
-            # TensorFlow optimizes a graph at its first call, and again in every call
-            # that is made before that is done.
-            with self._lock:
-                if not self._started.is_set():
-                    self._run(variables, rows, order[:0], *args)
-                    self._started.set()
-        return self._run(variables, rows, order, *args)
+        if self._started.is_set():
+            return self._run(variables, rows, order, *args)
+        if self.takes_no_rows:
+            self._start(variables, rows, order[:0], *args)
+        with kept([*variables, *self.concrete.variables], xla=self.xla):
+            found = self._run(variables, rows, order, *args)
+        self._started.set()
+        return found
+
+    def _start(self, *args: Any) -> None:
+        # TensorFlow optimizes a graph at its first call, and again in every call
+        # that is made before that is done.
+        with self._lock:
+            if not self._started.is_set():
+                self._run(*args)
+                self._started.set()
 
     def _run(self, variables: Sequence[Any], *args: Any) -> Any:
         own = self.concrete.captured_inputs
@@ -229,8 +240,7 @@ class Program:
             flat = self._flat if step == "train_step" else None
             wrapped = nullcontext if flat is None else flat.updating
             traced = self._traced(shape, rows, wrapped)
-            is_free = takes_no_rows(self.model, shape)
-            self._functions[shape] = self._placed(*traced, takes_no_rows=is_free)
+            self._functions[shape] = self._placed(shape, *traced)
         return self._functions[shape]
 
     def _traced(self, shape: Shape, rows: Rows, wrapped: Any) -> tuple[Any, str]:
@@ -259,9 +269,7 @@ class Program:
             "model.fit does for every model anew"
         )
 
-    def _placed(
-        self, concrete: Any, executor: str, *, takes_no_rows: bool
-    ) -> _Function:
+    def _placed(self, shape: Shape, concrete: Any, executor: str) -> _Function:
         check_operations(self.model, operations_of(concrete))
         variables = [*variables_of(self.model), *self._vectors]
         places = {id(v.handle): i for i, v in enumerate(variables)}
@@ -271,7 +279,9 @@ class Program:
             place is None and tensor.dtype == tf.resource
             for tensor, place in zip(captured, found, strict=True)
         )
-        return _Function(concrete, executor, found, takes_no_rows)
+        is_free = takes_no_rows(self.model, shape)
+        xla = shape.sizes is not None
+        return _Function(concrete, executor, found, is_free, xla)
 
 
 def _check_xla(concrete: Any) -> None:

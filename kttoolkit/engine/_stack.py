@@ -17,6 +17,7 @@ from kttoolkit.engine import _pfor
 from kttoolkit.engine._batches import Batches
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description
+from kttoolkit.engine._donated import kept
 from kttoolkit.engine._keras import number_holders
 from kttoolkit.engine._numbers import standing_in
 from kttoolkit.engine._optimizers import check_optimizer
@@ -82,14 +83,18 @@ class Stack:
             self._train = self._traced(self._train_step, *train)
             self._test = self._traced(self._test_step, *test)
             if model.jit_compile:
-                # XLA compiles in the first call, if it can.
-                self.train(*train)
-                self.test(*test)
+                self._compile(train, test)
 
     @property
     def n_bytes(self) -> int:
         """Return how much the variables take, about."""
         return sum(int(np.prod(v.shape)) * 8 for v in self._optimizer.variables) * 2
+
+    def _compile(self, train: tuple[Rows, Batches], test: tuple[Rows, Batches]) -> None:
+        # XLA compiles in the first call, if it can.
+        with kept(self._train.variables, xla=True):
+            self.train(*train)
+        self.test(*test)
 
     # -- state ---
 

@@ -147,12 +147,27 @@ def values_of(variables: Iterable[Any]) -> list[np.ndarray]:
     return [_value_of(variable.value) for variable in variables]
 
 
+def held(variables: Iterable[Any]) -> list[tf.Tensor]:
+    """Return tensors that share the buffers of variables.
+
+    Args:
+        variables: TensorFlow's; those of a distribution strategy are left out.
+
+    Returns:
+        What they hold; later changes do not change it.
+    """
+    return [_read(each) for each in variables if type(each) is _PlainVariable]
+
+
 def _value_of(variable: Any) -> np.ndarray:
     if type(variable) is not _PlainVariable:
         # Of a distribution strategy, maybe.
         return variable.numpy()
-    read = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
-    return read.numpy()
+    return _read(variable).numpy()
+
+
+def _read(variable: Any) -> tf.Tensor:
+    return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
 
 
 def put_values(variables: Iterable[Any], values: Iterable[np.ndarray]) -> None:
