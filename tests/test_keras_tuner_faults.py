@@ -19,6 +19,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kttoolkit
 from kttoolkit.tuners import _compat
@@ -469,6 +470,43 @@ def a_metric_that_takes_arguments_may_have_its_own_name(lib, tmp_path):
     trial = oracle.create_trial("tuner0")
     oracle.update_trial(trial.trial_id, {"score": 1.0, name: 0.5, f"val_{name}": 0.5})
     assert oracle.trials[trial.trial_id].metrics.metrics[name].direction == "max"
+
+
+class WithoutCall(keras.Model):
+    """An autoencoder that only says how it is trained and scored."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+
+    def train_step(self, x):
+        return {"loss": tf.reduce_mean((self.inner(x) - x) ** 2)}
+
+    test_step = train_step
+
+
+@fault
+def a_model_without_call_is_kept_and_loaded(lib, tmp_path):
+    """Of variational autoencoders and GANs every trial failed when it was saved."""
+
+    def build(hp):
+        hp.Choice("a", [1, 2])
+        model = WithoutCall()
+        model.compile("sgd")
+        return model
+
+    tuner = lib.RandomSearch(
+        build,
+        keras_tuner.Objective("val_loss", "min"),
+        max_trials=1,
+        directory=str(tmp_path),
+        seed=0,
+    )
+    x = np.ones((8, 3), "float32")
+    tuner.search(x, validation_data=(x,), epochs=1, verbose=0)
+    best = tuner.get_best_models()[0].evaluate(x, verbose=0, return_dict=True)
+    (trial,) = tuner.oracle.trials.values()
+    np.testing.assert_allclose(best["loss"], trial.score, rtol=1e-6)
 
 
 def run(function, lib, tmp_path, monkeypatch):

@@ -91,31 +91,50 @@ def test_a_stateful_model_without_shapes_is_left_as_it_was():
 
 
 class Autoencoder(keras.Model):
-    """Has a training step and no call."""
+    """Has a training step and no call, as GANs and variational autoencoders do."""
 
-    def __init__(self):
+    def __init__(self, *layers):
         super().__init__()
-        self.inner = keras.Sequential([keras.Input((4,)), L.Dense(4)])
+        self.inner = keras.Sequential([*layers, L.Dense(4)])
+        self.noise = L.GaussianNoise(0.1, seed=3)
+        self.mean = keras.metrics.Mean(name="error")
+
+    @property
+    def metrics(self):
+        return [self.mean]
 
     def train_step(self, data):
         x, _ = data
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((self.inner(x) - x) ** 2)
+            made = self.inner(self.noise(x, training=True), training=True)
+            loss = tf.reduce_mean((made - x) ** 2)
         weights = self.inner.trainable_weights
         self.optimizer.apply_gradients(
             zip(tape.gradient(loss, weights), weights, strict=True)
         )
-        return {"loss": loss}
+        self.mean.update_state(loss)
+        return {"error": self.mean.result()}
+
+    def test_step(self, data):
+        x, _ = data
+        self.mean.update_state((self.inner(x, training=False) - x) ** 2)
+        return {"error": self.mean.result()}
 
 
-@pytest.mark.filterwarnings(LEFT)
-def test_a_model_without_call_is_not_said_to_be_built():
+@pytest.mark.parametrize("is_scored", [True, False])
+@pytest.mark.parametrize("has_shapes", [True, False])
+def test_a_model_without_call_is_compiled_and_not_said_to_be_built(
+    has_shapes, is_scored
+):
     def build():
-        model = Autoencoder()
-        model.compile("sgd")
+        shape = [keras.Input((4,))] if has_shapes else []
+        model = Autoencoder(*shape, L.Dense(3, "tanh"), L.BatchNormalization())
+        model.compile(keras.optimizers.Adam(0.01))
         return model
 
-    both(build, X, Y)
+    ours, theirs = both(build, X, Y, validation_split=0.3 if is_scored else 0.0)
+    assert not ours.built
+    assert len(ours.optimizer.variables) == len(theirs.optimizer.variables)
 
 
 @pytest.mark.parametrize("n", [53, 64, 10])

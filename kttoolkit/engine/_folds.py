@@ -247,7 +247,8 @@ def finish(assignment: Assignment, run: Run, result: Any, seconds: float) -> Fol
     plan = assignment.plan
     training, model = run.training, run.model
     history = curves_of(result, run.recorder, plan)
-    if plan.directory is not None and model.built:
+    # Without a `call` a model has weights and is never built.
+    if plan.directory is not None and (model.built or model.variables):
         _keep(model, run.recorder, plan, training.split)
     fit = FoldFit(
         split=training.split,

@@ -110,7 +110,23 @@ def has_all_but_slots(model: keras.Model) -> bool:
         Whether Keras itself would have nothing left to make.
     """
     parts = (model._compile_metrics, model._compile_loss)  # noqa: SLF001
-    return all(part is None or part.built for part in (*parts, *layers_of(model)))
+    made = all(part is None or part.built for part in parts)
+    return made and has_all_layers(model)
+
+
+def has_all_layers(model: keras.Model) -> bool:
+    """Tell whether all variables of layers are made.
+
+    Args:
+        model: any; without a `call` it is never built itself.
+
+    Returns:
+        Whether calling it would make none.
+    """
+    model_itself, *layers = layers_of(model)
+    return all(layer.built for layer in layers) and (
+        model_itself.built or not is_own(model, "call")
+    )
 
 
 def compiled_metrics(model: keras.Model) -> list[keras.metrics.Metric]:

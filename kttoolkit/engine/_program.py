@@ -20,6 +20,7 @@ from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
 from kttoolkit.engine._flat import Flat, can_be_flat
 from kttoolkit.engine._keras import (
     has_all_but_slots,
+    has_all_layers,
     has_own_code,
     has_own_metrics,
     is_own,
@@ -360,7 +361,11 @@ def make_layers(model: keras.Model, rows: Rows) -> None:
         model: of any kind.
         rows: that it is trained on.
     """
-    if model.built:
+    if model.built or has_all_layers(model):
+        return
+    if not is_own(model, "call"):
+        # As in `model.fit`, its step makes them.
+        trace(lambda batch: model.train_step(batch), POOL, rows.batch_spec())
         return
     spec = keras.utils.unpack_x_y_sample_weight(rows.batch_spec())[0]
     try:
@@ -374,7 +379,7 @@ def make_layers(model: keras.Model, rows: Rows) -> None:
 
 
 def _make_metrics(model: keras.Model, rows: Rows) -> None:
-    if is_own(model, "test_step"):
+    if is_own(model, "test_step") or not is_own(model, "call"):
         return
     is_known = not has_own_code(model) and not has_own_metrics(model)
     if is_known and all(size is None for size in _fixed_sizes(model)):

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kttoolkit.engine._keras import find_what_saving_stored
+from kttoolkit.engine._keras import find_what_saving_stored, is_own
 from kttoolkit.engine._moulds import MOULDS
 from kttoolkit.exceptions import TrialError
 from kttoolkit.files import read_json, written_whole
@@ -93,6 +93,7 @@ def save(model: keras.Model, path: Path, *, optimizer: bool) -> None:
     """
     with (
         nullcontext() if optimizer else _without_optimizer(model),
+        _as_built(model),
         written_whole(path) as partial,
     ):
         MOULDS.write(model, partial, _by_keras(model))
@@ -121,7 +122,7 @@ def restore(model: keras.Model, path: Path, sample: Any, *, optimizer: bool) -> 
             f"The weights of a trial must have been kept to be loaded, but {path} is "
             "missing. Was the study folder cleaned, or keep_checkpoints= given?"
         )
-    if not model.built and sample is None:
+    if not model.built and (sample is None or not is_own(model, "call")):
         _build_as_trained(model, path.with_name(BUILD_CONFIG_FILE))
     elif not model.built:
         model(sample)
@@ -200,3 +201,14 @@ def _without_optimizer(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         model.optimizer = optimizer
+
+
+@contextmanager
+def _as_built(model: keras.Model) -> Iterator[None]:
+    """Have Keras save what it never says is built: a model without a `call`."""
+    built = model.built
+    model.built = True
+    try:
+        yield
+    finally:
+        model.built = built
