@@ -73,6 +73,33 @@ def test_conditions_in_a_loss_keep_the_pool():
     assert executors_of(model) == {"train_step": POOL, "test_step": POOL}
 
 
+class Counted(keras.Sequential):
+    """Counts how often its step is traced."""
+
+    traced = 0
+
+    def train_step(self, data):
+        type(self).traced += 1
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize("n", [32, 50])
+def test_a_step_of_ones_own_is_traced_no_more_often_than_by_model_fit(n):
+    traced = []
+    images = tf.random.stateless_normal([n, 8, 8, 1], (0, 0)).numpy()
+    for fit in (keras.Model.fit, kttoolkit.fit):
+        keras.utils.set_random_seed(0)
+        layers = [L.Conv2D(2, 3), L.Flatten(), L.Dense(1)]
+        model = Counted([keras.Input((8, 8, 1)), *layers])
+        model.compile("adam", "mse")
+        Counted.traced = 0
+        losses = fit(model, images, images[:, 0, 0], batch_size=16, verbose=0).history
+        traced.append((losses, Counted.traced))
+    (theirs, most), (ours, least) = traced
+    assert ours == theirs
+    assert 0 < least <= most
+
+
 def test_a_graph_that_calls_functions_is_traced_for_the_pool():
     def branching(x):
         return tf.cond(x > 0, lambda: x, lambda: -x)

@@ -107,6 +107,10 @@ def trace_epoch(
             if shape.resets:
                 model.reset_metrics()
             with wrapped(getattr(model, shape.step)) as step:
+                if is_own(model, shape.step) and shape.executor == POOL:
+                    # Traced once for the loop and for what follows it; one thread
+                    # would take no calls.
+                    step = tf.function(step, autograph=False)
                 return _epoch(model, step, shape, tensors, order, batch_size)
 
     numbers = tf.TensorSpec([len(slots)], tf.float64)
