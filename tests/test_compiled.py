@@ -28,6 +28,7 @@ from matrix import (
     two_in_two_out,
     words,
 )
+from scipy.sparse import csr_array
 
 import kttoolkit
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows
@@ -413,6 +414,7 @@ def tf_random():
             "Dataset, and not only arrays",
         ),
         (arguments(X.astype(str)), dense(), "a <U32, and not only arrays of numbers"),
+        (arguments(csr_array(X)), dense(), "a csr_array, and not only arrays"),
         (arguments(callbacks=[PerBatch()]), dense(), "PerBatch is called for every"),
         (
             arguments(callbacks=[C.TerminateOnNaN()]),

@@ -515,6 +515,27 @@ def test_a_lambda_is_neither_saved_nor_written(folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Scaled(L.Layer):
+    """Was made of what Keras cannot write down for it."""
+
+    def __init__(self, by):
+        super().__init__(name="scaled")
+        self.by = by
+
+    def call(self, x):
+        return x * self.by
+
+
+def test_the_layer_that_cannot_be_saved_is_named(folder, tmp_path):
+    def inner():
+        return keras.Sequential([keras.Input((4,)), Scaled(np.ones(4, "float32"))])
+
+    result = searched(folder, with_layer(inner), X, X[:, 0])
+    with pytest.raises(ResultError, match=r"but Scaled 'scaled' has no get_config\."):
+        result.save_model(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- a plain Python file -----------------------------------------------------
 
 TRAIN = """

@@ -197,7 +197,8 @@ def _as_tensor(value: Any) -> tf.Tensor:
         value = value.to_numpy()[:, None] if column else value.to_numpy()
     is_number = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
     if not is_number or value.dtype.itemsize > _LARGEST_ITEM:
-        kind = getattr(value, "dtype", type(value).__name__)
+        is_array = isinstance(value, np.ndarray)
+        kind = value.dtype if is_array else type(value).__name__
         raise RefusedError(f"the data hold a {kind}, and not only arrays of numbers")
     if value.dtype.kind == "f":
         value = value.astype(keras.config.floatx(), copy=False)

@@ -13,7 +13,12 @@ import tensorflow as tf
 from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._jobs import Job, Steps, run
-from kttoolkit.engine._keras import compiled_parts, first_epoch, settle_direction
+from kttoolkit.engine._keras import (
+    compiled_parts,
+    first_epoch,
+    is_kerass,
+    settle_direction,
+)
 from kttoolkit.engine._program import (
     Program,
     Seat,
@@ -291,8 +296,7 @@ def _watches_scoring(callback: keras.callbacks.Callback) -> bool:
 def _may_count(callback: keras.callbacks.Callback) -> bool:
     """Tell whether a callback may look at new metrics, or evaluate into them."""
     hook = getattr(callback, "on_epoch_begin", None)
-    is_kerass = str(getattr(hook, "__module__", "")).startswith("keras.")
-    return not is_kerass and not sees_weights_only(callback)
+    return not is_kerass(hook) and not sees_weights_only(callback)
 
 
 def begin_training(

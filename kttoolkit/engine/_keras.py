@@ -67,6 +67,18 @@ def layers_of(model: keras.Model) -> list[keras.layers.Layer]:
     return list(model._flatten_layers())  # noqa: SLF001
 
 
+def is_kerass(thing: Any) -> bool:
+    """Tell whether a class or a function is Keras's own.
+
+    Args:
+        thing: either, or anything else.
+
+    Returns:
+        Whether it was defined in Keras.
+    """
+    return str(getattr(thing, "__module__", "")).startswith("keras.")
+
+
 def has_own_code(model: keras.Model) -> bool:
     """Tell whether training a model runs code that is not Keras's.
 
@@ -82,8 +94,7 @@ def has_own_code(model: keras.Model) -> bool:
     kinds = [one if inspect.isfunction(one) else type(one) for one in written]
     parts = [model, *layers_of(model)]
     return any(isinstance(part, lambdas) for part in parts) or any(
-        not str(kind.__module__).startswith("keras.")
-        for kind in (*kinds, *map(type, parts))
+        not is_kerass(kind) for kind in (*kinds, *map(type, parts))
     )
 
 
@@ -202,7 +213,7 @@ def has_own_metrics(model: keras.Model) -> bool:
     """
     compiled = model._compile_metrics  # noqa: SLF001
     found = [] if compiled is None else _given_metrics(compiled)
-    return any(not type(metric).__module__.startswith("keras.") for metric in found)
+    return any(not is_kerass(type(metric)) for metric in found)
 
 
 def is_own(model: keras.Model, *names: str) -> bool:

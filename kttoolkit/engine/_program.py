@@ -23,6 +23,7 @@ from kttoolkit.engine._keras import (
     has_all_layers,
     has_own_code,
     has_own_metrics,
+    is_kerass,
     is_own,
     may_not_compile,
 )
@@ -349,9 +350,8 @@ def has_plain_optimizer(model: keras.Model) -> bool:
         Whether another model's fresh slots may stand for this one's.
     """
     optimizer = model.optimizer
-    builtin = type(optimizer).__module__.startswith("keras.")
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return builtin and not scaled and not optimizer.use_ema
+    return is_kerass(type(optimizer)) and not scaled and not optimizer.use_ema
 
 
 def make_layers(model: keras.Model, rows: Rows) -> None:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kttoolkit.engine._call import FitCall, RefusedError
-from kttoolkit.engine._keras import compiled_metrics, is_own, layers_of
+from kttoolkit.engine._keras import compiled_metrics, is_kerass, is_own, layers_of
 from kttoolkit.exceptions import EngineWarning
 
 _BATCH_HOOKS = (
@@ -75,7 +75,7 @@ def check_operations(model: keras.Model, operations: set[str]) -> None:
     own = [
         type(metric).__name__
         for metric in (*model.metrics, *compiled_metrics(model))
-        if not type(metric).reset_state.__module__.startswith("keras.")
+        if not is_kerass(type(metric).reset_state)
     ]
     if own and operations & _PYTHON:
         raise RefusedError(
@@ -131,8 +131,9 @@ def _reason_of_parts(model: keras.Model) -> str | None:
 def _assigns_in_build(kind: type[keras.optimizers.Optimizer]) -> bool:
     """Tell whether an optimizer's own `build` does more than to make variables."""
     code = getattr(kind.build, "__code__", None)
-    is_kerass = str(kind.build.__module__).startswith("keras.")
-    return not is_kerass and code is not None and bool(_ASSIGN & {*code.co_names})
+    if code is None or is_kerass(kind.build):
+        return False
+    return not _ASSIGN.isdisjoint(code.co_names)
 
 
 def _reason_of_call(call: FitCall) -> str | None:
@@ -171,12 +172,7 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
         if getattr(own, "__func__", own) is getattr(keras.callbacks.Callback, hook):
             continue
         # TensorBoard, ModelCheckpoint: hooks that do nothing but at their frequency.
-        module = getattr(own, "__module__", "")
-        if (
-            writes_epochs == "epoch"
-            and not traces_batches
-            and module.startswith("keras.")
-        ):
+        if writes_epochs == "epoch" and not traces_batches and is_kerass(own):
             continue
         return hook
     return None

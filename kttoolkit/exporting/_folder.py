@@ -262,10 +262,11 @@ def _write_model(model: keras.Model, path: Path) -> None:
     try:
         config = model.get_config()
     except NotImplementedError as error:
+        part = _first_without_config(model)
         raise ResultError(
-            f"A model must say how it is made to be saved, but {type(model).__name__} "
-            "has no get_config. Define it, or build the model of layers "
-            "(keras.Sequential, keras.Model(inputs, outputs))."
+            "A model must say how it is made to be saved, but "
+            f"{type(part).__name__} {part.name!r} has no get_config. Define it, or use "
+            "Keras's own layers (keras.Sequential, keras.Model(inputs, outputs))."
         ) from error
     if _holds_lambda(config):
         raise ResultError(
@@ -274,6 +275,17 @@ def _write_model(model: keras.Model, path: Path) -> None:
             "tensors instead, or a layer class of your own."
         )
     model.save(path)
+
+
+def _first_without_config(model: keras.Model) -> keras.layers.Layer:
+    """Return the innermost part that cannot say how it is made."""
+    for layer in model.layers:
+        try:
+            layer.get_config()
+        except NotImplementedError:
+            is_model = isinstance(layer, keras.Model)
+            return _first_without_config(layer) if is_model else layer
+    return model
 
 
 def _holds_lambda(config: Any) -> bool:
