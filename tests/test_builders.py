@@ -71,6 +71,23 @@ def test_names_may_be_chosen_and_values_fixed():
     assert type(dense[0].kernel_initializer).__name__ == "GlorotNormal"
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_xla_is_switched_on_and_off_as_in_compile(family):
+    make = FAMILIES[family]
+    assert built(make(jit_compile=True)).jit_compile
+    assert not built(make(jit_compile=False)).jit_compile
+    config = built(make()).get_compile_config()
+    assert config["jit_compile"] == built_by_keras().get_compile_config()["jit_compile"]
+    with pytest.raises(SearchSpaceError, match=r"^jit_compile must be True, False"):
+        make(jit_compile="xla")
+
+
+def built_by_keras():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile()
+    return model
+
+
 def test_a_fixed_hyperparameter_is_not_searched_by_a_level():
     assert "units" not in names(builders.mlp(tune="standard", units=32))
 

@@ -33,6 +33,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         task: "auto", "classification" or "regression".
         tune: "essential", "standard", "wide", "all", or names; see `builders.mlp`.
         fixed: names of hyperparameters to values that are not searched.
+        jit_compile: as `keras.Model.compile` takes it.
         **options: of the family, known to `features` as attributes.
     """
 
@@ -49,6 +50,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         task: str = "auto",
         tune: str | Sequence[str] = "essential",
         fixed: Mapping[str, Any],
+        jit_compile: bool | str = "auto",
         **options: Any,
     ) -> None:
         if task not in _TASKS:
@@ -59,7 +61,12 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
         self.tuned = tuned_names(tune, self.levels, fixed)
         self.fixed = checked_values(fixed)
         check_owners(self.tuned, self.fixed)
-        self.options = options
+        if jit_compile not in (True, False, "auto"):
+            raise SearchSpaceError(
+                'jit_compile must be True, False or "auto", as in compile, but got '
+                f"{shown(jit_compile)}."
+            )
+        self.options = {"jit_compile": jit_compile, **options}
         super().__init__(name=self.family)
 
     @abc.abstractmethod
@@ -189,6 +196,7 @@ class Builder(keras_tuner.HyperModel, abc.ABC):  # type: ignore[misc]
             optimizer=make_optimizer(ask, self._total_steps(ask)),
             loss=ask("loss", space.loss, task=task, one_hot=shapes.one_hot),
             metrics=["accuracy" if is_classification else "mae"],
+            jit_compile=self.options["jit_compile"],
         )
         self._class_weight(ask, [0, 1])
         self.fit_arguments(hp, {})

@@ -31,6 +31,7 @@ def cnn(
     task: str = "auto",
     tune: str | Sequence[str] = "essential",
     max_filters: int = 64,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of convolutional networks.
@@ -48,6 +49,9 @@ def cnn(
             activation, regularizer, dropout, batch normalisation, kernel size,
             pooling, augmentation), "all", or a list of names; see `mlp`.
         max_filters: the most filters of the first convolution, 8 doubled some times.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched, such as
             `pooling="average"`, `image_size=64`, `augmentation=[layers]`.
 
@@ -68,6 +72,7 @@ def cnn(
         task=task,
         tune=tune,
         fixed=fixed,
+        jit_compile=jit_compile,
         max_filters=doubled("max_filters", max_filters, 8),
     )
 
@@ -77,6 +82,7 @@ def residual_cnn(
     task: str = "auto",
     tune: str | Sequence[str] = "essential",
     max_filters: int = 64,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of residual networks, for images that need many layers.
@@ -89,6 +95,9 @@ def residual_cnn(
         task: "auto", "classification" or "regression".
         tune: as in `cnn`.
         max_filters: the most filters of the first stage, 8 doubled some times.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched.
 
     Returns:
@@ -112,6 +121,7 @@ def residual_cnn(
         task=task,
         tune=tune,
         fixed=fixed,
+        jit_compile=jit_compile,
         max_filters=doubled("max_filters", max_filters, 8),
     )
 

@@ -16,6 +16,7 @@ def mlp(
     task: str = "auto",
     tune: str | Sequence[str] = "essential",
     max_units: int = 256,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of dense networks, the first thing to try on a table.
@@ -38,6 +39,9 @@ def mlp(
             (`units_shape`).
         max_units: the widest hidden layer, 16 doubled some times; a narrowed space
             (`coarse_to_fine`) may go on beyond it, as beyond every bound.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched, such as
             `activation="tanh"`, `optimizer="sgd"`, `units=[128, 64]`.
 
@@ -57,7 +61,11 @@ def mlp(
         ... )
     """
     return MLP(
-        task=task, tune=tune, fixed=fixed, max_units=doubled("max_units", max_units, 16)
+        task=task,
+        tune=tune,
+        fixed=fixed,
+        jit_compile=jit_compile,
+        max_units=doubled("max_units", max_units, 16),
     )
 
 
@@ -65,6 +73,7 @@ def linear(
     *,
     task: str = "auto",
     tune: str | Sequence[str] = "essential",
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of linear models: the baseline that others have to beat.
@@ -76,6 +85,9 @@ def linear(
         tune: "essential" (the learning rate), "standard" (and momentum or betas,
             batch size), "wide" (and schedule, regularizer), "all", or a list of
             names; see `mlp`.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched.
 
     Returns:
@@ -93,7 +105,7 @@ def linear(
         ...     builder, boston.x, boston.y, preprocessor=scaler
         ... )
     """
-    return Linear(task=task, tune=tune, fixed=fixed)
+    return Linear(task=task, tune=tune, fixed=fixed, jit_compile=jit_compile)
 
 
 class MLP(Builder):

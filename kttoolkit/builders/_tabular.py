@@ -24,6 +24,7 @@ def tabular(
     tune: str | Sequence[str] = "essential",
     categorical: Mapping[int, int] | None = None,
     max_units: int = 256,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder for tables: numbers are scaled, categories are embedded.
@@ -41,6 +42,9 @@ def tabular(
             categories, which are counted from 0 (as scikit-learn's `OrdinalEncoder`
             does).
         max_units: the widest hidden layer, 16 doubled some times.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched.
 
     Returns:
@@ -63,6 +67,7 @@ def tabular(
         task=task,
         tune=tune,
         fixed=fixed,
+        jit_compile=jit_compile,
         categorical=dict(categorical or {}),
         max_units=doubled("max_units", max_units, 16),
     )

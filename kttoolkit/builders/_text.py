@@ -24,6 +24,7 @@ def text_bag_of_words(
     tune: str | Sequence[str] = "essential",
     vocabulary: int | None = None,
     max_units: int = 256,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of dense networks over the set of words in a text.
@@ -39,6 +40,9 @@ def text_bag_of_words(
         vocabulary: how many words are told apart; higher numbers count as the last.
             All that the rows have if left out.
         max_units: the widest hidden layer, 16 doubled some times.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched.
 
     Returns:
@@ -59,6 +63,7 @@ def text_bag_of_words(
         task=task,
         tune=tune,
         fixed=fixed,
+        jit_compile=jit_compile,
         vocabulary=vocabulary,
         max_units=doubled("max_units", max_units, 16),
     )
@@ -70,6 +75,7 @@ def sequence(
     tune: str | Sequence[str] = "essential",
     vocabulary: int | None = None,
     max_units: int = 128,
+    jit_compile: bool | str = "auto",
     **fixed: Any,
 ) -> Builder:
     """Return a builder of networks that read a sequence: LSTM, GRU, convolutions.
@@ -88,6 +94,9 @@ def sequence(
         vocabulary: how many words are told apart; higher numbers count as the last.
             All that the rows have if left out.
         max_units: the widest layer, 16 doubled some times.
+        jit_compile: as `keras.Model.compile` takes it. "auto" is Keras's choice: XLA on
+            a GPU, where it pays for long searches over numbers; False is faster there
+            in short ones, and where layers or units are searched.
         **fixed: values of hyperparameters that are not searched, such as
             `cell="gru"` ("lstm", "gru", "conv1d"), `bidirectional=True`.
 
@@ -108,6 +117,7 @@ def sequence(
         task=task,
         tune=tune,
         fixed=fixed,
+        jit_compile=jit_compile,
         vocabulary=vocabulary,
         max_units=doubled("max_units", max_units, 16),
     )
