@@ -98,7 +98,8 @@ def evaluate(
     The call knows nothing of tuner or oracle. Everything but `observer` can be
     pickled (with cloudpickle, for functions from a notebook), so that it may run
     in another process. The random states of Python and NumPy are put back
-    afterwards; a caller's own random numbers do not change.
+    afterwards; a caller's own random numbers do not change. Calls in several threads
+    of a process take turns, for random states are the process's.
 
     Args:
         factory: builds the models.

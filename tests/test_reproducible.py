@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import build_binary
+from tensorflow.python.eager import context as tf_context
 
 import kttoolkit
 
@@ -146,3 +148,24 @@ def test_a_third_of_the_trials_fails_and_the_others_are_as_without(blobs, tmp_pa
     best = some.trials.loc[~failed, "mean_val_loss"].min()
     assert some.best_score == best
     assert np.isnan(some.trials.loc[failed, "rank"].astype(float)).all()
+
+
+def test_searches_in_two_threads_find_what_each_finds_alone(blobs, tmp_path):
+    """Random states are the process's, and so is what stands in for TensorFlow's."""
+    x, y = blobs
+    plain = tf_context.set_global_seed
+
+    def table(seed, name):
+        found = kttoolkit.tune(
+            build_binary, x, y, tuner="random", max_trials=3, cv=2, max_epochs=3,
+            seed=seed, engine="compiled", directory=tmp_path, project_name=name,
+            verbose=0,
+        )  # fmt: skip
+        return found.trials.drop(columns=["seconds"])
+
+    alone = [table(seed, f"alone{seed}") for seed in (1, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        jobs = [threads.submit(table, seed, f"together{seed}") for seed in (1, 2)]
+    for job, expected in zip(jobs, alone, strict=True):
+        pd.testing.assert_frame_equal(job.result(), expected)
+    assert tf_context.set_global_seed is plain

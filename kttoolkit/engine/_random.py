@@ -6,6 +6,7 @@ TensorFlow 2.21.
 """
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,20 +18,25 @@ from tensorflow.python.framework import random_seed
 
 # What TensorFlow takes for the global seed where none was set.
 _NO_SEED = 87654321
+# They belong to the process: what searches in several threads do takes turns.
+_TURN = threading.RLock()
 
 
 @contextmanager
 def own_random_state() -> Iterator[None]:
     """Put the random states of Python and NumPy back afterwards.
 
+    Other threads that want one, too, wait until then.
+
     Yields:
         Nothing.
     """
-    state = random_state()
-    try:
-        yield
-    finally:
-        put_back(state)
+    with _TURN:
+        state = random_state()
+        try:
+            yield
+        finally:
+            put_back(state)
 
 
 def random_state() -> tuple[Any, ...]:
