@@ -425,6 +425,7 @@ def tf_random():
         (arguments(), own_fit, "OwnFit has a fit of its own"),
         (arguments(), tf_random, r"tf\.random \(RandomStandardNormal\)"),
         (arguments(X[:50]), dense(), r"different numbers of rows: \[5, 13\]"),
+        (FitCall.of((X[:0], Y[:0]), {}), dense(), "there are no rows"),
         (arguments(X[:, :3]), dense(), "graph cannot be traced"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

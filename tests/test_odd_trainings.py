@@ -184,9 +184,26 @@ class Drawing(L.Layer):
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.random])
-def test_numbers_drawn_by_python_in_a_graph_are_model_fits(draw):
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("metrics", [[], [keras.metrics.MeanAbsoluteError]])
+def test_numbers_drawn_by_python_in_a_graph_are_model_fits(draw, optimizer, metrics):
+    """It traces a step twice where that makes variables, and forgets the first."""
+    build = sequential(Drawing(draw), optimizer=optimizer, metrics=metrics)
     with pytest.warns(EngineWarning, match="Python's or NumPy's random"):
-        both(sequential(Drawing(draw)), X, Y)
+        both(build, X, Y)
+
+
+@pytest.mark.parametrize("name", ["Nadam", "Adafactor", "AdamW"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_variables_of_optimizers_have_the_paths_that_model_fit_gives(name, policy):
+    def build():
+        reset_names()
+        layer = L.Dense(3, dtype=policy)
+        return sequential(layer, optimizer=getattr(keras.optimizers, name))()
+
+    ours, theirs = both(build, X, Y)
+    paths = [[v.path for v in model.optimizer.variables] for model in (ours, theirs)]
+    assert paths[0] == paths[1]
 
 
 TRACED_OTHERWISE = {

@@ -34,6 +34,16 @@ class TooLargeError(RefusedError):
         super().__init__("the data do not fit into the device's memory")
 
 
+class DrawsError(RefusedError):
+    """Says that Python's or NumPy's random numbers are drawn in tracing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it draws numbers of Python's or NumPy's random when it is traced, which "
+            "model.fit does for every model anew"
+        )
+
+
 @dataclass(frozen=True)
 class FitCall:
     """One call of `keras.Model.fit`, every argument by its name.
@@ -152,7 +162,9 @@ def _as_rows(x: Any, y: Any, weight: Any, batch_size: Any, steps: Any) -> Rows:
     # Keras counts a list of inputs as a tuple, here as in `fit`.
     tensors = keras.tree.lists_to_tuples(tensors)
     sizes = {int(tensor.shape[0]) for tensor in keras.tree.flatten(tensors)}
-    if len(sizes) != 1 or 0 in sizes:
+    if sizes == {0}:
+        raise RefusedError("there are no rows")
+    if len(sizes) != 1:
         raise RefusedError(f"arrays have different numbers of rows: {sorted(sizes)}")
     n = sizes.pop()
     if batch_size is None:

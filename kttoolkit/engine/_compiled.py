@@ -57,6 +57,13 @@ def fit(model: keras.Model, *args: Any, **kwargs: Any) -> keras.callbacks.Histor
     `tf.data`, `run_eagerly`, several replicas) is left to `model.fit`, and a warning
     says why.
 
+    Three things differ. A callback that compiles the model while it is trained is an
+    error. A metric that returns its variable itself, as `TruePositives` with several
+    thresholds does, has its own value in the history, where `model.fit` puts that of
+    the validation rows for both. And what a layer of yours counts in Python while it
+    is traced (`self.n += 1`) comes out otherwise, for it is traced another number of
+    times.
+
     Small models gain most, for there `model.fit` spends its time between steps. On
     processors they run in one thread, where sums may be rounded otherwise in the last
     digit of 32-bit numbers; models with batch normalization or convolutions do not,

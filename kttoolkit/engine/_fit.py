@@ -10,12 +10,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kttoolkit.engine._call import FitCall, RefusedError, training_rows, validation_rows
+from kttoolkit.engine._call import (
+    DrawsError,
+    FitCall,
+    RefusedError,
+    training_rows,
+    validation_rows,
+)
 from kttoolkit.engine._describe import describe
 from kttoolkit.engine._jobs import Job, Steps, run
 from kttoolkit.engine._keras import (
     compiled_parts,
     first_epoch,
+    given_metrics,
     is_kerass,
     settle_direction,
 )
@@ -26,11 +33,13 @@ from kttoolkit.engine._program import (
     make_layers,
     make_ready,
     refusing,
+    trace_step,
 )
 from kttoolkit.engine._programs import Programs
 from kttoolkit.engine._random import put_back, random_state
 from kttoolkit.engine._refusals import check
 from kttoolkit.engine._rows import Rows, row_orders
+from kttoolkit.engine._seat import variables_of
 
 # Callbacks that look at the logs, the learning rate and the weights alone.
 _SEE_WEIGHTS_ONLY = (
@@ -102,13 +111,22 @@ def fit_steps(
         RefusedError: before anything has been changed, but for what callbacks have.
     """
     state = random_state() if model.built else None
+    known = _known_variables(model)
     try:
         return _prepared(model, call, rows, validation, programs, build, last=last)
-    except RefusedError:
+    except RefusedError as refusal:
         if state is not None:
             # A layer may have drawn numbers, which `model.fit` is to draw again.
             put_back(state)
+            if isinstance(refusal, DrawsError) and _known_variables(model) - known:
+                # It traces twice where that makes variables, which are made by now.
+                trace_step(model, rows)
         raise
+
+
+def _known_variables(model: keras.Model) -> set[int]:
+    given = [each.value for metric in given_metrics(model) for each in metric.variables]
+    return {id(variable) for variable in (*variables_of(model), *given)}
 
 
 def _prepared(

@@ -190,13 +190,22 @@ def forget_counts(model: keras.Model) -> None:
     Args:
         model: compiled.
     """
+    for metric in given_metrics(model):
+        metric.reset_state()
+
+
+def given_metrics(model: keras.Model) -> list[keras.metrics.Metric]:
+    """List the metrics that `compile` was given as objects.
+
+    Args:
+        model: compiled; its metrics need not be made.
+
+    Returns:
+        Those that existed before.
+    """
     compiled = model._compile_metrics  # noqa: SLF001
-    if compiled is not None:
-        for metric in _given_metrics(compiled):
-            metric.reset_state()
-
-
-def _given_metrics(compiled: Any) -> list[keras.metrics.Metric]:
+    if compiled is None:
+        return []
     given = (compiled._user_metrics, compiled._user_weighted_metrics)  # noqa: SLF001
     flat = keras.tree.flatten(given)
     return [metric for metric in flat if isinstance(metric, keras.metrics.Metric)]
@@ -211,9 +220,7 @@ def has_own_metrics(model: keras.Model) -> bool:
     Returns:
         Whether there is one.
     """
-    compiled = model._compile_metrics  # noqa: SLF001
-    found = [] if compiled is None else _given_metrics(compiled)
-    return any(not is_kerass(type(metric)) for metric in found)
+    return any(not is_kerass(type(metric)) for metric in given_metrics(model))
 
 
 def is_own(model: keras.Model, *names: str) -> bool:

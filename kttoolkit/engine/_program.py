@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kttoolkit.engine._call import RefusedError
+from kttoolkit.engine._call import DrawsError, RefusedError
 from kttoolkit.engine._describe import Description
 from kttoolkit.engine._donated import kept
 from kttoolkit.engine._epoch import Shape, takes_no_rows, trace_epoch
@@ -266,10 +266,7 @@ class Program:
             traced = trace_epoch(*given)
             if random_state() == state:
                 return traced
-        raise RefusedError(
-            "it draws numbers of Python's or NumPy's random when it is traced, which "
-            "model.fit does for every model anew"
-        )
+        raise DrawsError
 
     def _placed(self, shape: Shape, concrete: Any, executor: str) -> _Function:
         check_operations(self.model, operations_of(concrete))
@@ -335,9 +332,22 @@ def make_ready(model: keras.Model, rows: Rows) -> None:
         make_layers(model, rows)
     if not has_all_but_slots(model):
         _make_metrics(model, rows)
+    optimizer = model.optimizer
     # Some, LossScaleOptimizer for one, would make their variables twice.
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+    if not optimizer.built:
+        # Where it builds itself they have its name in their paths.
+        with keras.name_scope(optimizer.name, caller=optimizer):
+            optimizer.build(model.trainable_variables)
+
+
+def trace_step(model: keras.Model, rows: Rows) -> None:
+    """Trace a step of training, as `model.fit` does, and forget it.
+
+    Args:
+        model: compiled.
+        rows: that it is trained on.
+    """
+    trace(lambda batch: model.train_step(batch), POOL, rows.batch_spec())
 
 
 def has_plain_optimizer(model: keras.Model) -> bool:
@@ -365,7 +375,7 @@ def make_layers(model: keras.Model, rows: Rows) -> None:
         return
     if not is_own(model, "call"):
         # As in `model.fit`, its step makes them.
-        trace(lambda batch: model.train_step(batch), POOL, rows.batch_spec())
+        trace_step(model, rows)
         return
     spec = keras.utils.unpack_x_y_sample_weight(rows.batch_spec())[0]
     try:
