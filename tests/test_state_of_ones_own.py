@@ -9,7 +9,7 @@ import tensorflow as tf
 import kttoolkit
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._keras import reset_names
-from kttoolkit.engine._program import refusing
+from kttoolkit.engine._refusals import refusing
 from kttoolkit.exceptions import DataError, EngineWarning
 
 L = keras.layers

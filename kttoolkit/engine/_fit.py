@@ -26,18 +26,16 @@ from kttoolkit.engine._keras import (
     is_kerass,
     settle_direction,
 )
-from kttoolkit.engine._program import (
-    Program,
-    Seat,
+from kttoolkit.engine._program import Program, Seat
+from kttoolkit.engine._programs import Programs
+from kttoolkit.engine._random import put_back, random_state
+from kttoolkit.engine._ready import (
     has_plain_optimizer,
     make_layers,
     make_ready,
-    refusing,
     trace_step,
 )
-from kttoolkit.engine._programs import Programs
-from kttoolkit.engine._random import put_back, random_state
-from kttoolkit.engine._refusals import check
+from kttoolkit.engine._refusals import check, refusing
 from kttoolkit.engine._rows import Rows, row_orders
 from kttoolkit.engine._seat import variables_of
 

@@ -12,8 +12,10 @@ import keras
 from kttoolkit.engine._call import RefusedError
 from kttoolkit.engine._describe import Description, describe
 from kttoolkit.engine._keras import reset_names
-from kttoolkit.engine._program import Program, make_ready, refusing
+from kttoolkit.engine._program import Program
 from kttoolkit.engine._random import own_random_state
+from kttoolkit.engine._ready import make_ready
+from kttoolkit.engine._refusals import refusing
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._stack import Stack
 from kttoolkit.engine._tensorflow import forget_kernels

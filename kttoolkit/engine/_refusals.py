@@ -1,6 +1,10 @@
 """What only `model.fit` can do."""
 
+import re
+import textwrap
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import tensorflow as tf
@@ -82,6 +86,26 @@ def check_operations(model: keras.Model, operations: set[str]) -> None:
             f"{own[0]} may keep values in Python, which its reset_state has to drop "
             "before every epoch"
         )
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Leave a model whose graph cannot be traced to `model.fit`.
+
+    Should the fault be the user's, `model.fit` meets it and tells it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    try:
+        yield
+    except RefusedError:
+        raise
+    except Exception as error:
+        raise RefusedError(f"its graph cannot be traced: {_told(error)}") from error
 
 
 def warn(refusal: RefusedError) -> None:
@@ -176,3 +200,12 @@ def _batch_hook(callback: keras.callbacks.Callback) -> str | None:
             continue
         return hook
     return None
+
+
+def _told(error: Exception) -> str:
+    """Return what an error says in a line; Keras's reason stands in its second one."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    is_kerass = "Exception encountered when calling" in lines[0]
+    told = " ".join(lines[: 1 + is_kerass]).rstrip(".")
+    return textwrap.shorten(told, 300, placeholder=" ...")

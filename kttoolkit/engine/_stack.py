@@ -21,7 +21,8 @@ from kttoolkit.engine._donated import kept
 from kttoolkit.engine._keras import number_holders
 from kttoolkit.engine._numbers import standing_in
 from kttoolkit.engine._optimizers import check_optimizer
-from kttoolkit.engine._program import make_ready, refusing
+from kttoolkit.engine._ready import make_ready
+from kttoolkit.engine._refusals import refusing
 from kttoolkit.engine._rows import Rows
 from kttoolkit.engine._tensorflow import POOL, trace
 
