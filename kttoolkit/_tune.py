@@ -21,7 +21,7 @@ from kttoolkit._study import (
 )
 from kttoolkit._tuner import as_tuner, make_tuner
 from kttoolkit.data import by_class_number
-from kttoolkit.engine import prepare_devices
+from kttoolkit.engine import only_search, prepare_devices
 from kttoolkit.exceptions import SearchError, StudyFolderError
 from kttoolkit.files import write_json
 from kttoolkit.models import StudyTrainer
@@ -187,9 +187,12 @@ def tune(
         "max_epochs": asked["max_epochs"] or DEFAULT_EPOCHS,
     }
     callbacks = asked["callbacks"] or ()
-    with study_folder(
-        directory, project_name, resume=resume, overwrite=overwrite
-    ) as folder:
+    with (
+        only_search(),
+        study_folder(
+            directory, project_name, resume=resume, overwrite=overwrite
+        ) as folder,
+    ):
         earlier = _earlier_study(folder, seed, resume=resume)
         seed = (
             earlier.seed if earlier else secrets.randbits(31) if seed is None else seed

@@ -137,6 +137,27 @@ def test_a_model_without_call_is_compiled_and_not_said_to_be_built(
     assert len(ours.optimizer.variables) == len(theirs.optimizer.variables)
 
 
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_model_without_call_or_shapes_is_gone_on_with(engine, tmp_path):
+    """Its layers are made before weights are loaded; a warning would fail a trial."""
+
+    def build(hp):
+        model = Autoencoder(L.Dense(3, "tanh"))
+        model.compile(keras.optimizers.Adam(hp.Float("rate", 1e-3, 1e-1)))
+        return model
+
+    tuner = kttoolkit.Hyperband(
+        build, kttoolkit.Objective("val_error", "min"), max_epochs=3, cv=2, seed=0,
+        directory=tmp_path, engine=engine,
+    )  # fmt: skip
+    tuner.search(X, Y, verbose=0)
+    trials = tuner.oracle.trials.values()
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    values = [trial.hyperparameters.values for trial in trials]
+    gone_on = [each for each in values if "tuner/trial_id" in each]
+    assert gone_on
+
+
 @pytest.mark.parametrize("n", [53, 64, 10])
 def test_xla_weighs_the_losses_of_outputs_as_model_fit(n):
     """By the rows of a batch, unless batches differ: then all count alike."""

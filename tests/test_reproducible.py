@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import build_binary
-from tensorflow.python.eager import context as tf_context
 
 import kttoolkit
+from kttoolkit.exceptions import SearchError
 
 # Run by a process of its own: prints the tables of searches.
 PROGRAM = """
@@ -150,22 +151,56 @@ def test_a_third_of_the_trials_fails_and_the_others_are_as_without(blobs, tmp_pa
     assert np.isnan(some.trials.loc[failed, "rank"].astype(float)).all()
 
 
-def test_searches_in_two_threads_find_what_each_finds_alone(blobs, tmp_path):
-    """Random states are the process's, and so is what stands in for TensorFlow's."""
+def test_one_thread_searches_at_a_time(blobs, tmp_path):
+    """Random states are the process's; one search would disturb the other."""
     x, y = blobs
-    plain = tf_context.set_global_seed
+    begun, may_end = threading.Event(), threading.Event()
 
-    def table(seed, name):
-        found = kttoolkit.tune(
-            build_binary, x, y, tuner="random", max_trials=3, cv=2, max_epochs=3,
-            seed=seed, engine="compiled", directory=tmp_path, project_name=name,
-            verbose=0,
-        )  # fmt: skip
-        return found.trials.drop(columns=["seconds"])
+    def search(name, build=build_binary):
+        return kttoolkit.tune(
+            build, x, y, tuner="random", max_trials=2, cv=2, max_epochs=2, seed=1,
+            directory=tmp_path, project_name=name, verbose=0,
+        ).trials.drop(columns=["seconds"])  # fmt: skip
 
-    alone = [table(seed, f"alone{seed}") for seed in (1, 2)]
-    with ThreadPoolExecutor(2) as threads:
-        jobs = [threads.submit(table, seed, f"together{seed}") for seed in (1, 2)]
-    for job, expected in zip(jobs, alone, strict=True):
-        pd.testing.assert_frame_equal(job.result(), expected)
-    assert tf_context.set_global_seed is plain
+    def waiting(hp):
+        begun.set()
+        assert may_end.wait(60)
+        return build_binary(hp)
+
+    alone = search("alone")
+    with ThreadPoolExecutor(1) as thread:
+        job = thread.submit(search, "waiting", waiting)
+        assert begun.wait(60)
+        with pytest.raises(SearchError, match="another thread is searching"):
+            search("second")
+        may_end.set()
+        pd.testing.assert_frame_equal(job.result(), alone)
+    assert not (tmp_path / "second").exists()
+    pd.testing.assert_frame_equal(search("third"), alone)
+
+
+@pytest.mark.filterwarnings("ignore::kttoolkit.exceptions.EngineWarning")
+def test_a_trial_may_hold_a_search_in_its_thread_and_not_in_another(blobs, tmp_path):
+    """Waiting for the other thread would last for ever."""
+    x, y = blobs
+
+    def search(name, build):
+        return kttoolkit.tune(
+            build, x, y, tuner="random", max_trials=1, cv=2, max_epochs=1, seed=1,
+            directory=tmp_path, project_name=name, verbose=0, overwrite=True,
+        ).best_score  # fmt: skip
+
+    class Nesting(keras_tuner.HyperModel):
+        def build(self, hp):
+            return build_binary(hp)
+
+        def fit(self, hp, model, *args, **kwargs):
+            inner.append(search("inner", build_binary))
+            with ThreadPoolExecutor(1) as thread:
+                failed.append(thread.submit(search, "other", build_binary).exception())
+            return model.fit(*args, **kwargs)
+
+    inner, failed = [], []
+    search("outer", Nesting())
+    assert inner == 2 * [search("alone", build_binary)]
+    assert [type(error) for error in failed] == 2 * [SearchError]

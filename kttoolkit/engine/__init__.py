@@ -14,7 +14,7 @@ from kttoolkit.engine._device import prepare_devices
 from kttoolkit.engine._factory import ModelFactory, trainable_size
 from kttoolkit.engine._garbage import rare_collections
 from kttoolkit.engine._plan import FitPlan
-from kttoolkit.engine._random import own_random_state
+from kttoolkit.engine._random import only_search, own_random_state
 from kttoolkit.engine._reference import ReferenceEngine
 from kttoolkit.engine._stacked import StackedEngine
 from kttoolkit.engine._weights import (
@@ -43,6 +43,7 @@ __all__ = [
     "fit",
     "fit_arguments",
     "last_file",
+    "only_search",
     "own_random_state",
     "prepare_devices",
     "publish",

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,12 @@ import numpy as np
 
 from kttoolkit.data import take
 from kttoolkit.engine._base import Assignment, Training
-from kttoolkit.engine._call import in_host_memory
+from kttoolkit.engine._call import (
+    FitCall,
+    RefusedError,
+    in_host_memory,
+    training_rows,
+)
 from kttoolkit.engine._callbacks import (
     EpochRecorder,
     assemble_callbacks,
@@ -23,8 +28,9 @@ from kttoolkit.engine._callbacks import (
 )
 from kttoolkit.engine._donated import KeepsFirstWeights
 from kttoolkit.engine._factory import trainable_size
-from kttoolkit.engine._keras import forget_counts
+from kttoolkit.engine._keras import forget_counts, has_all_layers, is_own
 from kttoolkit.engine._plan import FitPlan
+from kttoolkit.engine._ready import make_layers
 from kttoolkit.engine._returned import curves_of
 from kttoolkit.engine._weights import (
     BUILD_CONFIG_FILE,
@@ -210,11 +216,21 @@ def start(assignment: Assignment, training: Training, x: Any) -> Run:
             checkpoint = file_to_continue(
                 plan.continue_from, training.split, has_folds=training.cut is not None
             )
+            _make_by_step(model, training)
             restore(model, checkpoint, _first(x), optimizer=True)
         keras.utils.set_random_seed(training.seed)
     recorder = EpochRecorder(plan.objective)
     callbacks = assemble_callbacks(assignment, training, recorder)
     return Run(training, model, recorder, callbacks)
+
+
+def _make_by_step(model: keras.Model, training: Training) -> None:
+    """Make the layers of a model without a `call`; others are called."""
+    if is_own(model, "call") or has_all_layers(model):
+        return
+    # What has no rows of arrays is told of when weights are to be loaded.
+    with suppress(RefusedError):
+        make_layers(model, training_rows(FitCall.of(training.args, training.kwargs)))
 
 
 def _check_apart(model: keras.Model) -> None:

@@ -16,10 +16,13 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import random_seed
 
+from kttoolkit.exceptions import SearchError
+
 # What TensorFlow takes for the global seed where none was set.
 _NO_SEED = 87654321
-# They belong to the process: what searches in several threads do takes turns.
-_TURN = threading.RLock()
+# They belong to the process: threads that train trials of one search take turns.
+_TURN, _IN_TURN = threading.RLock(), threading.local()
+_SEARCH = threading.RLock()
 
 
 @contextmanager
@@ -32,11 +35,50 @@ def own_random_state() -> Iterator[None]:
         Nothing.
     """
     with _TURN:
+        is_outer = not is_in_turn()
+        _IN_TURN.value = True
         state = random_state()
         try:
             yield
         finally:
             put_back(state)
+            _IN_TURN.value = not is_outer
+
+
+def is_in_turn() -> bool:
+    """Tell whether this thread is in `own_random_state`.
+
+    Returns:
+        Whether it is.
+    """
+    return getattr(_IN_TURN, "value", False)
+
+
+@contextmanager
+def only_search() -> Iterator[None]:
+    """Let no other thread search meanwhile.
+
+    A search may hold others, in its own thread or in one that trains its trials.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        SearchError: if another thread is searching.
+    """
+    if is_in_turn():
+        yield
+        return
+    if not _SEARCH.acquire(blocking=False):
+        raise SearchError(
+            "A process can hold one search at a time, for random states are the "
+            "process's, but another thread is searching. Wait until it has ended, or "
+            "search in another process; parallel=2 trains two trials at a time."
+        )
+    try:
+        yield
+    finally:
+        _SEARCH.release()
 
 
 def random_state() -> tuple[Any, ...]:

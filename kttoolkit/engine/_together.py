@@ -10,6 +10,7 @@ and then what another thread's was given, such as row numbers in place of a shap
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -124,6 +125,7 @@ class _Trial:
             args, kwargs = training.args, training.kwargs
         else:
             args, kwargs = self.placed.call.given
+            training = replace(training, args=args, kwargs=kwargs)
         x = args[0] if args else kwargs.get("x")
         begun = start(self.assignment, training, x)
         if any(share_state(begun.model, other) for other in self._under_way):

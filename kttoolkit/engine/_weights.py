@@ -140,7 +140,7 @@ def _build_as_trained(model: keras.Model, path: Path) -> None:
         # That it cannot be done is said below.
         warnings.simplefilter("ignore")
         model.build_from_config(_with_tuples(config))
-    if not model.built and not model.variables:
+    if not model.built and not model.weights:
         raise TrialError(
             "A model must have weights before a trial's can be loaded into it, but "
             f"{type(model).__name__} {model.name!r} has none until it is called, and "

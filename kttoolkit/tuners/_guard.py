@@ -8,6 +8,7 @@ from typing import Any
 
 import keras_tuner
 
+from kttoolkit.engine import only_search
 from kttoolkit.exceptions import StudyFolderError
 from kttoolkit.files import (
     read_json,
@@ -79,14 +80,14 @@ class GuardedTuner(keras_tuner.Tuner):
             Nothing, while the search runs.
 
         Raises:
-            StudyFolderError: if another search writes in it, or has done so since
-                this tuner was made.
+            SearchError: if another thread is searching, another search writes in the
+                folder, or has done so since this tuner was made.
         """
         if is_worker():
             yield
             return
         folder = Path(self.project_dir)
-        with owned(folder):
+        with only_search(), owned(folder):
             # The chief's workers may be writing; none takes an hour over one file.
             remove_partials(folder, idle_seconds=3600 if has_chief() else 0)
             self._take_up(folder / _ORACLE)
