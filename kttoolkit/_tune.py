@@ -149,7 +149,8 @@ def tune(
         DataError: if x or y cannot be trained on.
         CrossValidationError: if the folds cannot be cut.
         ObjectiveError: if the model never reports the objective.
-        SearchError: if an argument makes no sense, or every trial failed.
+        SearchError: if an argument makes no sense, every trial failed, or another
+            thread of the process is searching.
 
     Example:
         >>> import keras, kttoolkit
