@@ -11,7 +11,7 @@ from matrix import X, Y, dense
 from trials import assert_equal, outcome_of, rich
 
 import kttoolkit
-from kttoolkit.engine import _call
+from kttoolkit.engine import _call, _donated
 from kttoolkit.engine._device import prepare_devices
 from kttoolkit.exceptions import EngineWarning
 
@@ -115,6 +115,30 @@ def test_weights_outlive_memory_running_out_under_xla(engine, tmp_path):
             np.testing.assert_array_equal(mine, first)
     assert broken
     assert others
+
+
+@pytest.mark.parametrize("jit", [True, False])
+def test_weights_are_held_in_the_first_epoch_of_each_fit(jit, monkeypatch):
+    """Fine-tuning is a second `fit`, with a larger graph."""
+    held, hold = [], _donated.held
+
+    def noted(variables):
+        held.append(hold(variables))
+        return held[-1]
+
+    monkeypatch.setattr(_donated, "held", noted)
+    model = keras.Sequential([keras.Input((6,)), L.Dense(2), L.Dense(1)])
+    callback = _donated.KeepsFirstWeights()
+    for rate in (0.1, 0.01):
+        model.compile(
+            keras.optimizers.SGD(rate, momentum=0.9), jit_compile=jit, loss="mse"
+        )
+        before = model.get_weights()
+        model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback])
+        if jit:
+            for first, kernel in zip(before, held[-1][:4], strict=True):
+                np.testing.assert_array_equal(first, kernel)
+    assert len(held) == (2 if jit else 0)
 
 
 @pytest.fixture

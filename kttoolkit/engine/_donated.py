@@ -36,13 +36,18 @@ def kept(variables: Iterable[tf.Variable], *, xla: bool) -> Iterator[None]:
 
 
 class KeepsFirstWeights(keras.callbacks.Callback):
-    """Holds what a model holds through the first epoch of `model.fit`."""
+    """Holds what a model holds through the first epoch of each `model.fit`."""
 
     sees_weights_only = True
 
     def __init__(self) -> None:
         super().__init__()
         self._held: list[tf.Tensor] | None = None
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Begin anew: a model may have been unfrozen and compiled since."""
+        del logs
+        self._held = None
 
     def on_epoch_begin(
         self, epoch: int, logs: Mapping[str, float] | None = None
